@@ -1,0 +1,58 @@
+# Every target sets up what it needs; the virtual environment is .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := src/groupstore/engine
+SOURCES := setup.py pyproject.toml $(wildcard $(ENGINE)/*.pyx $(ENGINE)/*.pxd $(ENGINE)/*.h)
+
+.PHONY: help build demo test test-slow lint types bench clean
+
+help:
+	@echo "make demo       build, and load the metadata of every installed distribution into a store"
+	@echo "make test       build, and run the tests"
+	@echo "make test-slow  the tests with many more examples"
+	@echo "make lint       ruff and cython-lint"
+	@echo "make types      mypy --strict, pyright, and stubtest of the compiled modules"
+	@echo "make bench      the benchmarks, as ratios from interleaved rounds"
+
+$(VENV)/made: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --group build --group test --group bench \
+		--group lint --group types $$($(BIN)/python .ci/dependencies.py)
+	touch $@
+
+# In place, so that a change of Python code needs no build.
+$(VENV)/built: $(VENV)/made $(SOURCES)
+	$(BIN)/python setup.py --quiet build_ext --inplace
+	$(BIN)/python -c "import pathlib, sysconfig; \
+		pathlib.Path(sysconfig.get_path('purelib'), 'groupstore-src.pth') \
+		.write_text(str(pathlib.Path('src').resolve()) + '\n')"
+	touch $@
+
+build: $(VENV)/built
+
+demo: build
+	$(BIN)/python examples/demo.py
+
+test: build
+	$(BIN)/python -m pytest -q
+
+test-slow: build
+	GROUPSTORE_SLOW=1 $(BIN)/python -m pytest -q
+
+lint: $(VENV)/made
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/cython-lint $(ENGINE)
+
+types: build
+	$(BIN)/mypy --strict -p groupstore
+	$(BIN)/pyright --pythonpath $(BIN)/python src
+	$(BIN)/python .ci/stubtest.py
+
+bench: build
+	$(BIN)/python -m benchmarks.report
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

@@ -1,0 +1,157 @@
+"""One connection: APSW's, with the hot statements compiled on it through SQLite's C API.
+
+Whoever uses a connection has it alone (see engine.pyx), so nothing here locks.
+"""
+
+import time
+
+cimport cython
+from libc.stdint cimport uintptr_t
+
+from groupstore.engine.sqlite cimport (
+    SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3, sqlite3_finalize,
+    sqlite3_get_autocommit, sqlite3_reset, sqlite3_step, sqlite3_stmt, sqlite_error, sqlite_routines,
+)
+from groupstore.engine.statement cimport QUERY_COUNT, Query, prepare
+
+groupstore_routines = sqlite_routines()
+
+
+cdef enum:
+    LONGEST_NAP_MS = 20
+
+
+# APSW closes a connection that is collected, which needs the statements gone: the collector must
+# not clear `apsw` before __dealloc__ has run.
+@cython.final
+@cython.no_gc_clear
+cdef class Connection:
+
+    def __cinit__(
+        self, apsw_connection, bint counted, bint on_disk, str path, double busy_timeout_s
+    ):
+        self.apsw = apsw_connection
+        self.raw = <sqlite3 *><uintptr_t>apsw_connection.sqlite3_pointer()
+        self.counted = counted
+        self.on_disk = on_disk
+        self.path = path
+        self.busy_timeout_s = busy_timeout_s
+
+    cdef sqlite3_stmt *statement(self, Query query) except NULL:
+        """The compiled statement, ready to be bound; the one used before it is reset."""
+        self.settle()
+        if self.statements[query] is NULL:
+            self.compile(query)
+        self.active = self.statements[query]
+        return self.active
+
+    cdef int settle(self) noexcept:
+        """Reset the statement in use, so that it keeps no read transaction open.
+
+        It borrowed what was bound to it, so this comes before the call's arguments are let go.
+        """
+        if self.active is not NULL:
+            sqlite3_reset(self.active)
+            self.active = NULL
+        return 0
+
+    cdef int compile(self, Query query) except -1:
+        cdef sqlite3_stmt *statement = NULL
+        cdef int code
+        patience = None
+        while True:
+            with nogil:
+                code = prepare(self.raw, query, self.counted, &statement)
+            if code & 0xFF != SQLITE_BUSY:
+                break
+            patience = patience or Patience(self.busy_timeout_s)
+            if not patience.nap():
+                break
+        if code != SQLITE_OK:
+            raise sqlite_error(code, self.raw, "compile a statement", self.path)
+        self.statements[query] = statement
+        return 0
+
+    cdef int step_once(self, sqlite3_stmt *statement) noexcept:
+        """One step, with the GIL let go of where that can touch a disk."""
+        cdef int code
+        if not self.on_disk:
+            return sqlite3_step(statement)
+        with nogil:
+            code = sqlite3_step(statement)
+        return code
+
+    cdef int step(self, sqlite3_stmt *statement) except -1:
+        """One step; while another process has the file locked it is tried again."""
+        cdef int code = self.step_once(statement)
+        if code & 0xFF == SQLITE_BUSY:
+            patience = Patience(self.busy_timeout_s)
+            while code & 0xFF == SQLITE_BUSY and patience.nap():
+                sqlite3_reset(statement)
+                code = self.step_once(statement)
+        return code
+
+    cdef int run(self, Query query, str attempted) except -1:
+        """Run a statement that has neither parameters nor rows."""
+        cdef sqlite3_stmt *statement = self.statement(query)
+        cdef int code = self.step(statement)
+        if code != SQLITE_DONE:
+            raise self.failure(code, attempted)
+        self.settle()
+        return 0
+
+    cdef bint next_row(self, sqlite3_stmt *statement, str attempted) except -1:
+        """Step a statement that was bound: whether there is a row to read."""
+        cdef int code = self.step(statement)
+        if code == SQLITE_ROW:
+            return True
+        if code == SQLITE_DONE:
+            return False
+        raise self.failure(code, attempted)
+
+    cdef bint in_transaction(self) noexcept:
+        return not sqlite3_get_autocommit(self.raw)
+
+    cdef object failure(self, int code, str attempted):
+        """The exception for a failed call; to be made before the statement is reset."""
+        return sqlite_error(code, self.raw, attempted, self.path)
+
+    cdef int finalise(self) noexcept:
+        cdef int query
+        self.active = NULL
+        for query in range(QUERY_COUNT):
+            # NULL is allowed and does nothing.
+            sqlite3_finalize(self.statements[query])
+            self.statements[query] = NULL
+        return 0
+
+    cdef int close(self) except -1:
+        self.finalise()
+        self.apsw.close()
+        return 0
+
+    def __dealloc__(self):
+        self.finalise()
+
+
+cdef class Patience:
+    """Waits for a lock that another process holds, in naps short enough to stop at Ctrl-C.
+
+    SQLite's own busy handler would sleep through signals.
+    """
+
+    cdef double deadline
+    cdef double nap_s
+
+    def __cinit__(self, double timeout_s):
+        self.deadline = time.monotonic() + timeout_s
+        self.nap_s = 0.0005
+
+    def nap(self):
+        """Sleep a little longer than the last time; False once the time is up."""
+        remaining = self.deadline - time.monotonic()
+        if remaining <= 0:
+            return False
+        time.sleep(min(self.nap_s, remaining))
+        self.nap_s = min(self.nap_s * 2, LONGEST_NAP_MS / 1000.0)
+        return True

@@ -1,0 +1,201 @@
+"""From a committed mutation to those who asked for it."""
+
+import logging
+
+cimport cython
+from cpython.ref cimport PyObject
+
+from groupstore.engine.argument cimport str_argument
+from groupstore.engine.event cimport Event
+from groupstore.engine.lock cimport brief_acquire, brief_init, brief_release
+from groupstore.engine.watcher cimport Ring, Watcher
+
+_logger = logging.getLogger("groupstore")
+
+
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+    PyObject *PyDict_GetItemWithError(dict, object) except? NULL
+
+
+cdef tuple rings_of(dict table, str name):
+    cdef PyObject *found = PyDict_GetItemWithError(table, name)
+    return () if found is NULL else <tuple>found
+
+
+cdef str namespace_prefix(str group):
+    """The prefix of the scope that `group` belongs to: the text up to the first colon."""
+    return group[:group.find(":") + 1]
+
+
+@cython.final
+cdef class Dispatcher:
+    """Who watches what, found by one look-up in each table; the tables' tuples never change, so
+    that a delivery under way needs no lock."""
+
+    def __cinit__(self):
+        brief_init(&self.lock)
+        self.clear()
+
+    cdef int clear(self) except -1:
+        """Forget every watcher and callback."""
+        self.by_group = {}
+        self.by_namespace = {}
+        self.everywhere = ()
+        self.callbacks = ()
+        self.stale = []
+        return 0
+
+    cdef bint active(self) noexcept:
+        """Whether anyone watches anything."""
+        return (
+            len(self.callbacks) or len(self.everywhere) or len(self.by_group)
+            or len(self.by_namespace)
+        )
+
+    cdef bint wanted(self, str group) except -1:
+        """Whether anyone would see an event of `group`."""
+        if self.callbacks or self.everywhere:
+            return True
+        if self.by_group and rings_of(self.by_group, group):
+            return True
+        return bool(self.by_namespace) and bool(rings_of(self.by_namespace, namespace_prefix(group)))
+
+    cdef int deliver(self, list events, list wakes) except -1:
+        """Put each event into the rings that want it, in order; collect whom to wake."""
+        cdef Event event, local
+        cdef Ring ring
+        cdef str name
+        for event in events:
+            local = None
+            for ring in self.everywhere:
+                offer(ring, event, wakes)
+            for ring in rings_of(self.by_group, event.group):
+                if ring.prefix_length:
+                    if local is None:
+                        local = event.local(ring.prefix_length)
+                    offer(ring, local, wakes)
+                else:
+                    offer(ring, event, wakes)
+            if self.by_namespace:
+                name = namespace_prefix(event.group)
+                for ring in rings_of(self.by_namespace, name):
+                    if local is None:
+                        local = event.local(ring.prefix_length)
+                    offer(ring, local, wakes)
+        return 0
+
+    cdef int call_back(self, list events) except -1:
+        """Call every callback with every event; called with no lock held."""
+        cdef Event event
+        cdef Registration entry
+        for event in events:
+            for entry in self.callbacks:
+                # One that an earlier callback took out is not called any more.
+                if not entry.active or not event.group.startswith(entry.prefix):
+                    continue
+                seen = event.local(len(entry.prefix)) if entry.prefix else event
+                try:
+                    entry.callback(seen)
+                except Exception:
+                    _logger.exception(
+                        "on_change: the callback %r failed on %r", entry.callback, seen
+                    )
+        return 0
+
+    def watch(self, str prefix, group, capacity):
+        """A new watcher of `group` of the scope with `prefix`; `"*"` stands for all groups."""
+        group = str_argument(group, "watch", "group")
+        cdef dict table = None
+        cdef str name = prefix
+        if group != "*":
+            table = self.by_group
+            name = prefix + group
+        elif prefix:
+            table = self.by_namespace
+        cdef Watcher watcher = Watcher.__new__(Watcher)
+        watcher.ring = Ring(min(capacity, PY_SSIZE_T_MAX), len(prefix), table, name, self.stale)
+        self.prune()
+        brief_acquire(&self.lock)
+        if table is None:
+            self.everywhere += (watcher.ring,)
+        else:
+            table[name] = rings_of(table, name) + (watcher.ring,)
+        brief_release(&self.lock)
+        return watcher
+
+    def on_change(self, str prefix, callback):
+        """Register `callback`; the result, an idempotent function, takes it out again."""
+        cdef Registration entry = Registration.__new__(Registration)
+        entry.callback = callback
+        entry.prefix = prefix
+        entry.active = True
+        brief_acquire(&self.lock)
+        self.callbacks += (entry,)
+        brief_release(&self.lock)
+
+        def unregister():
+            entry.active = False
+            brief_acquire(&self.lock)
+            self.callbacks = tuple([other for other in self.callbacks if other is not entry])
+            brief_release(&self.lock)
+
+        return unregister
+
+    cdef int prune(self) except -1:
+        """Let go of the rings that were closed since the last time."""
+        cdef Ring ring
+        while self.stale:
+            ring = self.stale.pop()
+            brief_acquire(&self.lock)
+            self.dropped_before += ring.dropped
+            if ring.table is None:
+                self.everywhere = without(self.everywhere, ring)
+            else:
+                kept = without(rings_of(ring.table, ring.name), ring)
+                if kept:
+                    ring.table[ring.name] = kept
+                else:
+                    ring.table.pop(ring.name, None)
+            brief_release(&self.lock)
+        return 0
+
+    def rings(self):
+        """The rings of all open watchers."""
+        self.prune()
+        found = list(self.everywhere)
+        for table in (self.by_group, self.by_namespace):
+            for rings in list(table.values()):
+                found.extend(rings)
+        return found
+
+    @property
+    def dropped(self):
+        """Events that watchers had no room for, closed watchers included."""
+        return sum([ring.dropped for ring in self.rings()]) + self.dropped_before
+
+    def close_watchers(self):
+        """Close every watcher; what is buffered stays readable."""
+        cdef Ring ring
+        for ring in self.rings():
+            ring.close()
+        self.prune()
+
+    def after_fork(self):
+        """In a child: end the watchers, whose consumers may not exist here, and the callbacks."""
+        cdef Ring ring
+        brief_init(&self.lock)
+        for ring in self.rings():
+            ring.disown()
+        self.clear()
+
+
+cdef tuple without(tuple rings, Ring ring):
+    return tuple([other for other in rings if other is not ring])
+
+
+cdef int offer(Ring ring, Event event, list wakes) except -1:
+    cdef object wake = ring.put(event)
+    if wake is not None:
+        wakes.append(wake)
+    return 0

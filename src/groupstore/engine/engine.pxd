@@ -1,0 +1,102 @@
+cimport cython
+from cpython.pythread cimport PyThread_type_lock
+from libc.stdint cimport int64_t
+
+from groupstore.engine.connection cimport Connection
+from groupstore.engine.dispatch cimport Dispatcher
+from groupstore.engine.event cimport Kind
+from groupstore.engine.sqlite cimport sqlite3_stmt
+
+# How a call holds the connection that it uses.
+cdef enum Hold:
+    # It takes part in this thread's open transaction.
+    JOINED = 1
+    # It took the turn to write and gives it back.
+    TURN = 2
+    # It opened a savepoint (JOINED) or a transaction (TURN) that it has to end.
+    BRACKET = 4
+
+
+@cython.final
+cdef class Block:
+    cdef Engine engine
+    cdef int state
+    cdef unsigned long thread
+    # Events staged before the block: what a rollback of it leaves.
+    cdef Py_ssize_t staged_before
+
+    cdef int enter(self) except -1
+    cdef int leave(self, bint failed) except -1
+    cdef int roll_back(self) except -1
+    cdef object unusable(self, str verb)
+    cdef bint is_abandoned(self, bint failed) except -1
+    cdef int end_inner(self) except -1
+    cdef int end_savepoint(self, bint failed) except -1
+    cdef int end_transaction(self, bint failed) except -1
+    cdef int bury_blocks(self) except -1
+    cdef int bury(self) except -1
+
+
+@cython.final
+cdef class Engine:
+    cdef readonly object config
+    cdef readonly object database
+    cdef readonly str path
+    cdef readonly bint shared
+    cdef readonly bint read_only
+    cdef readonly bint counted
+    cdef readonly Dispatcher dispatcher
+    # Called in a forked child when it first uses the store.
+    cdef public object on_child
+    # Called when an expired row was met that could not be removed at once.
+    cdef public object on_expired
+    cdef object __weakref__
+    # The connection that writes; where there is only one, it reads as well.
+    cdef Connection writer
+    # Connections for reading that nobody uses.
+    cdef list idle
+    # Owned. Whoever holds it may use `writer`.
+    cdef PyThread_type_lock turn
+    # The thread that holds the turn, 0 for none.
+    cdef unsigned long owner
+    cdef object owner_task
+    cdef str busy_with
+    cdef list blocks
+    cdef list staged
+    # Calls that are inside SQLite; a fork and close() wait until there are none.
+    cdef long inside
+    cdef long suspended
+    cdef long closed
+    # In a child process that cannot use the store: why.
+    cdef str orphaned
+    # Whether the process was forked since the store was last used.
+    cdef bint is_new_child
+    # Thread to the number of connections that Python code in it holds by read() and write().
+    cdef dict lent
+    cdef Py_ssize_t staged_before
+
+    cdef Connection connection_to(self, apsw_connection)
+    cdef Connection open_connection(self)
+    cdef int enter_sqlite(self, str verb) except -1
+    cdef int wait_at_entrance(self, str verb) except -1
+    cdef int wait_until_empty(self) except -1
+    cdef int await_turn(self, str verb) except -1
+    cdef int release(self) except -1
+    cdef int announce(self, list events, list wakes) except -1
+    cdef bint is_lost(self) noexcept
+    cdef int lend(self, int difference) except -1
+    cdef int leave_sqlite(self) noexcept
+    cdef int take_turn(self, str verb) except -1
+    cdef bint take_turn_at_once(self) except -1
+    cdef int give_turn(self) except -1
+    cdef int open_writer(self) except -1
+    cdef int check_joined(self, Block block, str verb) except -1
+    cdef Connection borrow(self, Block block, str verb)
+    cdef int give_back(self, Connection connection) except -1
+    cdef Connection begin(self, Block block, bint several, str verb)
+    cdef Connection begin_at_once(self, Block block, str verb)
+    cdef int hold_writer(self, str verb) except -1
+    cdef Connection open_bracket(self, bint several, str verb)
+    cdef int finish(self, Connection connection) except -1
+    cdef int abandon(self, Connection connection) except -1
+    cdef int stage(self, Kind kind, str group, str key, object value) except -1

@@ -1,0 +1,718 @@
+"""Who may use which connection when: the turn to write, transactions, commits, forks.
+
+A file that may be shared has one connection that writes, used by whoever holds the turn, and a
+pool of connections that read. In memory, and where the file is ours alone, there is one
+connection for both. An open transaction keeps the turn; its thread's other calls take part.
+
+Nobody waits for the turn, or for SQLite, while holding the GIL.
+"""
+
+import logging
+import sys
+import threading
+import time
+
+import apsw
+
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.pythread cimport (
+    NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
+    PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock,
+)
+from cpython.ref cimport Py_INCREF
+
+from groupstore.engine.connection cimport Connection
+from groupstore.engine.dispatch cimport Dispatcher
+from groupstore.engine.event cimport Kind, new_event
+from groupstore.engine.expiry cimport now_us
+from groupstore.engine.lock cimport atomic_add, atomic_get, atomic_set
+from groupstore.engine.statement cimport (
+    BEGIN_WRITE, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
+)
+from groupstore.errors import (
+    ReadOnlyError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
+)
+
+
+cdef extern from "pythread.h":
+    ctypedef enum PyLockStatus:
+        PY_LOCK_ACQUIRED
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) noexcept nogil
+
+
+_logger = logging.getLogger("groupstore")
+
+
+cdef enum:
+    # How long a wait for the turn goes without looking for signals and a closed store.
+    WAIT_SLICE_US = 50_000
+
+
+cdef enum State:
+    FRESH
+    OPEN
+    # Rolled back on request: the rest of the block runs, then it is left quietly.
+    UNDONE
+    ENDED
+
+
+cdef dict modules = sys.modules
+
+
+cdef object running_task():
+    """The asyncio task that this thread is running, if any."""
+    asyncio = modules.get("asyncio")
+    # None also while another thread is still importing it: then there is no task yet.
+    get_loop = getattr(asyncio, "_get_running_loop", None)
+    if get_loop is None or get_loop() is None:
+        return None
+    return asyncio.current_task()
+
+
+@cython.final
+cdef class Block:
+    """A transaction, or a savepoint inside one."""
+
+    def __cinit__(self, Engine engine):
+        self.engine = engine
+        self.state = FRESH
+
+    cdef object unusable(self, str verb):
+        """Why a call through this block cannot be served."""
+        if self.engine.orphaned is not None:
+            return StoreError(f"{verb}: {self.engine.orphaned}")
+        if self.state == FRESH:
+            reason = "the transaction has not been entered"
+        elif self.state == UNDONE:
+            reason = "the transaction was rolled back"
+        elif self.state == ENDED:
+            reason = "the transaction has ended"
+        else:
+            reason = "the transaction belongs to another thread"
+        return StoreError(f"{verb}: {reason}")
+
+    cdef int enter(self) except -1:
+        cdef Engine engine = self.engine
+        cdef Connection connection
+        if self.state != FRESH:
+            raise StoreError("transaction: a transaction can be entered only once")
+        if engine.read_only:
+            raise ReadOnlyError(f"transaction: {engine.path} was opened read-only")
+        connection = engine.begin(None, True, "transaction")
+        if connection.hold & TURN:
+            engine.owner_task = running_task()
+        self.thread = PyThread_get_thread_ident()
+        self.staged_before = engine.staged_before
+        engine.blocks.append(self)
+        engine.busy_with = None
+        engine.leave_sqlite()
+        self.state = OPEN
+        return 0
+
+    cdef int leave(self, bint failed) except -1:
+        """End the block: commit, or roll back where it `failed`."""
+        cdef Engine engine = self.engine
+        if self.state == UNDONE:
+            self.state = ENDED
+            return 0
+        if engine.orphaned is not None:
+            self.state = ENDED
+        if self.state != OPEN:
+            if failed:
+                return 0
+            raise self.unusable("commit")
+        if self.thread != PyThread_get_thread_ident() and not self.is_abandoned(failed):
+            raise self.unusable("commit")
+        if running_task() is not engine.owner_task and not failed:
+            raise StoreError("commit: the transaction belongs to another task")
+        if engine.is_lost():
+            self.bury()
+            if not failed:
+                raise StoreError(
+                    "commit: the transaction was rolled back by an earlier error; "
+                    "nothing of it was kept"
+                )
+            return 0
+        engine.enter_sqlite("commit")
+        if engine.blocks[0] is self:
+            return self.end_transaction(failed)
+        return self.end_savepoint(failed)
+
+    cdef bint is_abandoned(self, bint failed) except -1:
+        """Whether the block's thread has died with the block open, in a generator say.
+
+        Its roll-back then falls to whichever thread collects what is left of it.
+        """
+        return failed and self.thread not in [thread.ident for thread in threading.enumerate()]
+
+    cdef int roll_back(self) except -1:
+        cdef Engine engine = self.engine
+        if self.state != OPEN or engine.owner != PyThread_get_thread_ident():
+            raise self.unusable("rollback")
+        engine.check_joined(self, "rollback")
+        engine.enter_sqlite("rollback")
+        if engine.blocks[0] is self:
+            self.end_transaction(True)
+        else:
+            self.end_savepoint(True)
+        self.state = UNDONE
+        return 0
+
+    cdef int end_inner(self) except -1:
+        """Undo the blocks inside this one that were never left, as in a forgotten generator."""
+        cdef Engine engine = self.engine
+        cdef Block block
+        while engine.blocks[len(engine.blocks) - 1] is not self:
+            block = engine.blocks.pop()
+            engine.writer.run(ROLLBACK_TO, "rollback")
+            engine.writer.run(RELEASE, "rollback")
+            del engine.staged[block.staged_before:]
+            block.state = UNDONE
+        return 0
+
+    cdef int end_savepoint(self, bint failed) except -1:
+        cdef Engine engine = self.engine
+        try:
+            self.end_inner()
+            if failed:
+                engine.writer.run(ROLLBACK_TO, "rollback")
+                del engine.staged[self.staged_before:]
+            engine.writer.run(RELEASE, "commit")
+            engine.blocks.pop()
+            self.state = ENDED
+        finally:
+            engine.leave_sqlite()
+        return 0
+
+    cdef int end_transaction(self, bint failed) except -1:
+        cdef Engine engine = self.engine
+        try:
+            if failed:
+                engine.writer.run(ROLLBACK, "rollback")
+            else:
+                self.end_inner()
+                engine.writer.run(COMMIT, "commit")
+        except BaseException:
+            failed = True
+            if engine.writer.in_transaction():
+                engine.writer.run(ROLLBACK, "rollback")
+            raise
+        finally:
+            if failed:
+                engine.staged = []
+            self.bury_blocks()
+            engine.release()
+        return 0
+
+    cdef int bury_blocks(self) except -1:
+        cdef Engine engine = self.engine
+        cdef Block block
+        for block in engine.blocks:
+            block.state = ENDED if block is self else UNDONE
+        engine.blocks = []
+        engine.owner_task = None
+        return 0
+
+    cdef int bury(self) except -1:
+        """Leave a block of a transaction that SQLite has rolled back by itself."""
+        cdef Engine engine = self.engine
+        if engine.blocks[0] is not self:
+            engine.blocks.remove(self)
+            self.state = ENDED
+            return 0
+        engine.staged = []
+        engine.enter_sqlite("rollback")
+        self.bury_blocks()
+        engine.release()
+        return 0
+
+
+@cython.final
+cdef class Engine:
+
+    def __cinit__(self, database):
+        cdef Connection first
+        self.database = database
+        self.config = database.config
+        self.path = database.path
+        self.shared = database.shared
+        self.counted = database.counted
+        self.read_only = self.config.read_only
+        self.dispatcher = Dispatcher()
+        self.idle = []
+        self.blocks = []
+        self.staged = []
+        self.lent = {}
+        self.turn = PyThread_allocate_lock()
+        if self.turn is NULL:
+            raise MemoryError
+        first = self.connection_to(database.first)
+        if self.read_only:
+            self.idle.append(first)
+        else:
+            self.writer = first
+
+    def __dealloc__(self):
+        if self.turn is not NULL:
+            PyThread_free_lock(self.turn)
+
+    cdef Connection connection_to(self, apsw_connection):
+        return Connection(
+            apsw_connection, self.counted, self.path != ":memory:", self.path,
+            self.config.busy_timeout,
+        )
+
+    # Entering and leaving SQLite.
+
+    cdef int enter_sqlite(self, str verb) except -1:
+        """Count this thread in; from here until `leave_sqlite` no fork and no close happens."""
+        atomic_add(&self.inside, 1)
+        if atomic_get(&self.suspended) or atomic_get(&self.closed) or self.orphaned is not None:
+            self.wait_at_entrance(verb)
+        return 0
+
+    cdef int wait_at_entrance(self, str verb) except -1:
+        while True:
+            atomic_add(&self.inside, -1)
+            if self.orphaned is not None:
+                raise StoreError(f"{verb}: {self.orphaned}")
+            if atomic_get(&self.closed):
+                raise StoreClosedError(f"{verb}: the store {self.path} is closed")
+            time.sleep(0.0002)
+            atomic_add(&self.inside, 1)
+            if not atomic_get(&self.suspended) and not atomic_get(&self.closed):
+                return 0
+
+    cdef int leave_sqlite(self) noexcept:
+        atomic_add(&self.inside, -1)
+        return 0
+
+    cdef int wait_until_empty(self) except -1:
+        """Wait for the calls that are inside SQLite, but for this thread's own."""
+        while atomic_get(&self.inside) > self.lent.get(PyThread_get_thread_ident(), 0):
+            time.sleep(0.0002)
+        return 0
+
+    def check_open(self, str verb):
+        """Raise `StoreClosedError` where the store is closed, `StoreError` in an orphaned child."""
+        if self.orphaned is not None:
+            raise StoreError(f"{verb}: {self.orphaned}")
+        if atomic_get(&self.closed):
+            raise StoreClosedError(f"{verb}: the store {self.path} is closed")
+
+    @property
+    def is_closed(self):
+        return atomic_get(&self.closed) != 0
+
+    # The turn.
+
+    cdef bint take_turn_at_once(self) except -1:
+        if not PyThread_acquire_lock(self.turn, NOWAIT_LOCK):
+            return False
+        self.owner = PyThread_get_thread_ident()
+        return True
+
+    cdef int take_turn(self, str verb) except -1:
+        if not self.take_turn_at_once():
+            self.await_turn(verb)
+        return 0
+
+    cdef int await_turn(self, str verb) except -1:
+        cdef double remaining_s = self.config.busy_timeout
+        cdef double deadline = time.monotonic() + remaining_s
+        cdef PyLockStatus status
+        cdef long long slice_us
+        while remaining_s > 0:
+            self.check_open(verb)
+            slice_us = min(WAIT_SLICE_US, <long long>(remaining_s * 1e6) + 1)
+            with nogil:
+                status = PyThread_acquire_lock_timed(self.turn, slice_us, 1)
+            if status == PY_LOCK_ACQUIRED:
+                self.owner = PyThread_get_thread_ident()
+                return 0
+            PyErr_CheckSignals()
+            remaining_s = deadline - time.monotonic()
+        raise StoreBusyError(
+            f"{verb}: another thread kept {self.path} locked for {self.config.busy_timeout} s"
+        )
+
+    cdef int give_turn(self) except -1:
+        self.owner = 0
+        PyThread_release_lock(self.turn)
+        return 0
+
+    cdef int release(self) except -1:
+        """Leave SQLite and give the turn back.
+
+        What was staged is put into the watchers' rings before, for the order, and the callbacks
+        are called after it.
+        """
+        self.busy_with = None
+        wakes = []
+        events, self.staged = self.staged, []
+        try:
+            if events:
+                self.dispatcher.deliver(events, wakes)
+        finally:
+            self.leave_sqlite()
+            self.give_turn()
+        if events:
+            self.announce(events, wakes)
+        return 0
+
+    cdef int announce(self, list events, list wakes) except -1:
+        """Wake whom the events reached and call the callbacks, with no lock held."""
+        interrupt = None
+        for wake in wakes:
+            try:
+                wake()
+            except BaseException as error:
+                # Ctrl-C in a loop's wake-up: the others are woken all the same.
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
+        return self.dispatcher.call_back(events)
+
+    # Borrowing a connection to read.
+
+    cdef bint is_lost(self) noexcept:
+        """Whether SQLite has rolled the open transaction back by itself, on a full disk say."""
+        return not self.writer.in_transaction()
+
+    cdef int check_joined(self, Block block, str verb) except -1:
+        """Check that a call by the thread that holds the turn may take part."""
+        if self.busy_with is not None:
+            raise StoreError(f"{verb}: this thread is in the middle of {self.busy_with!r}")
+        if block is not None and block.state != OPEN:
+            raise block.unusable(verb)
+        if running_task() is not self.owner_task:
+            raise StoreError(f"{verb}: another task of this thread has a transaction open")
+        if self.is_lost():
+            raise StoreError(f"{verb}: the transaction was rolled back by an earlier error")
+        return 0
+
+    cdef Connection open_connection(self):
+        """One more connection to the file: there is nothing idle, or the process was forked."""
+        if self.is_new_child:
+            self.is_new_child = False
+            self.on_child()
+        return self.connection_to(self.database.connect())
+
+    cdef int open_writer(self) except -1:
+        if self.writer is None:
+            self.writer = self.open_connection()
+        return 0
+
+    cdef Connection borrow(self, Block block, str verb):
+        """A connection to read by, for `give_back`; in a transaction the one that sees it."""
+        cdef Connection connection
+        if self.owner == PyThread_get_thread_ident():
+            self.check_joined(block, verb)
+            self.enter_sqlite(verb)
+            self.busy_with = verb
+            self.writer.hold = JOINED
+            return self.writer
+        if block is not None:
+            raise block.unusable(verb)
+        if not self.shared:
+            self.take_turn(verb)
+        try:
+            self.enter_sqlite(verb)
+        except BaseException:
+            if not self.shared:
+                self.give_turn()
+            raise
+        if not self.shared:
+            self.busy_with = verb
+            self.writer.hold = TURN
+            return self.writer
+        try:
+            connection = self.idle.pop()
+        except IndexError:
+            try:
+                connection = self.open_connection()
+            except BaseException:
+                self.leave_sqlite()
+                raise
+        connection.hold = 0
+        return connection
+
+    cdef int give_back(self, Connection connection) except -1:
+        connection.settle()
+        if connection.hold == 0:
+            self.idle.append(connection)
+            self.leave_sqlite()
+            return 0
+        self.busy_with = None
+        self.leave_sqlite()
+        if connection.hold & TURN:
+            self.give_turn()
+        return 0
+
+    # Holding the connection that writes.
+
+    cdef Connection begin(self, Block block, bint several, str verb):
+        """The writing connection, for `finish` or `abandon`.
+
+        One statement commits by itself; for `several` there is a transaction around them, or a
+        savepoint within the open one.
+        """
+        if self.owner == PyThread_get_thread_ident():
+            self.check_joined(block, verb)
+            self.enter_sqlite(verb)
+            self.writer.hold = JOINED
+        else:
+            if block is not None:
+                raise block.unusable(verb)
+            self.take_turn(verb)
+            self.hold_writer(verb)
+        return self.open_bracket(several, verb)
+
+    cdef Connection begin_at_once(self, Block block, str verb):
+        """As `begin` for one statement, but None where that would have to wait for a thread."""
+        if self.owner == PyThread_get_thread_ident():
+            return self.begin(block, False, verb)
+        if not self.take_turn_at_once():
+            return None
+        self.hold_writer(verb)
+        return self.open_bracket(False, verb)
+
+    cdef int hold_writer(self, str verb) except -1:
+        """Enter SQLite with the turn just taken; on an error it is given back."""
+        try:
+            self.enter_sqlite(verb)
+            try:
+                self.open_writer()
+            except BaseException:
+                self.leave_sqlite()
+                raise
+        except BaseException:
+            self.give_turn()
+            raise
+        self.writer.hold = TURN
+        return 0
+
+    cdef Connection open_bracket(self, bint several, str verb):
+        cdef Connection writer = self.writer
+        self.busy_with = verb
+        self.staged_before = len(self.staged)
+        if several:
+            try:
+                writer.run(SAVEPOINT if writer.hold & JOINED else BEGIN_WRITE, verb)
+            except BaseException:
+                self.abandon(writer)
+                raise
+            writer.hold |= BRACKET
+        return writer
+
+    cdef int finish(self, Connection writer) except -1:
+        """Commit what was done since `begin`, and tell those who watch."""
+        writer.settle()
+        if writer.hold & BRACKET:
+            try:
+                writer.run(RELEASE if writer.hold & JOINED else COMMIT, "commit")
+            except BaseException:
+                self.abandon(writer)
+                raise
+        if writer.hold & JOINED:
+            self.busy_with = None
+            self.leave_sqlite()
+            return 0
+        return self.release()
+
+    cdef int abandon(self, Connection writer) except -1:
+        """Undo what was done since `begin`."""
+        writer.settle()
+        del self.staged[self.staged_before:]
+        try:
+            if writer.hold & BRACKET and writer.in_transaction():
+                if writer.hold & JOINED:
+                    writer.run(ROLLBACK_TO, "rollback")
+                    writer.run(RELEASE, "rollback")
+                else:
+                    writer.run(ROLLBACK, "rollback")
+        finally:
+            if writer.hold & JOINED:
+                self.busy_with = None
+                self.leave_sqlite()
+            else:
+                self.release()
+        return 0
+
+    cdef int stage(self, Kind kind, str group, str key, object value) except -1:
+        """Note an event, to be delivered when what it tells of is committed."""
+        if self.dispatcher.wanted(group):
+            self.staged.append(new_event(kind, group, key, value, now_us()))
+        return 0
+
+    # Lending connections to Python code.
+
+    cdef int lend(self, int difference) except -1:
+        thread = PyThread_get_thread_ident()
+        self.lent[thread] = self.lent.get(thread, 0) + difference
+        return 0
+
+    def write(self, attempted):
+        """A context manager that gives the writing `apsw.Connection` inside a transaction.
+
+        It joins this thread's open transaction as a savepoint. `attempted` starts the message of
+        an error.
+        """
+        return _Writing(self, attempted)
+
+    def read(self, attempted):
+        """A context manager that gives an `apsw.Connection` to read by, for its length alone."""
+        return _Reading(self, attempted)
+
+    def refuse_in_transaction(self, attempted):
+        """Raise `StoreError` where this thread has a transaction open."""
+        if self.owner == PyThread_get_thread_ident():
+            raise StoreError(f"{attempted}: not possible inside a transaction")
+
+    # Closing and forking.
+
+    def close(self):
+        """Close every connection once no call is inside; False where it was closed before."""
+        if atomic_get(&self.closed):
+            return False
+        if self.orphaned is not None:
+            atomic_set(&self.closed, 1)
+            return True
+        self.refuse_in_transaction("close")
+        self.take_turn("close")
+        if atomic_get(&self.closed):
+            self.give_turn()
+            return False
+        atomic_set(&self.closed, 1)
+        try:
+            self.wait_until_empty()
+            self.dispatcher.close_watchers()
+            self.close_idle()
+            if self.writer is not None:
+                if self.path != ":memory:":
+                    self.checkpoint()
+                self.writer.close()
+        finally:
+            self.give_turn()
+        return True
+
+    def checkpoint(self):
+        """Copy the WAL into the database as far as readers allow, without waiting for them."""
+        try:
+            self.writer.apsw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.Error as error:
+            # Nothing is lost: what is committed stays in the WAL.
+            _logger.warning("close: the checkpoint of %s failed: %s", self.path, error)
+
+    def close_idle(self):
+        cdef Connection connection
+        while self.idle:
+            connection = self.idle.pop()
+            connection.close()
+
+    def before_fork(self):
+        """Wait until no call is inside SQLite, and close what the child must not inherit.
+
+        A connection that has a transaction open, and the only one to a database, has to stay.
+        """
+        atomic_set(&self.suspended, 1)
+        self.wait_until_empty()
+        if atomic_get(&self.closed) or self.orphaned is not None or not self.shared:
+            return
+        self.close_idle()
+        if self.writer is not None and not self.blocks and not self.lent_now():
+            self.writer.close()
+            self.writer = None
+
+    def lent_now(self):
+        return any(self.lent.values())
+
+    def after_fork_in_parent(self):
+        atomic_set(&self.suspended, 0)
+
+    def after_fork_in_child(self):
+        """Make the store usable in the child, or say why it is not.
+
+        Returns whether the child has inherited a connection. Closing one here could checkpoint
+        or delete what the parent still uses, so it is left open and never used again.
+        """
+        cdef bint inherited = self.writer is not None or self.lent_now()
+        if atomic_get(&self.closed) or self.orphaned is not None:
+            atomic_set(&self.suspended, 0)
+            return False
+        if self.path == ":memory:":
+            self.orphaned = "a store in memory stays with the process that made it"
+        elif not self.shared:
+            self.orphaned = f"{self.path} is open in the parent process, exclusively"
+        elif inherited:
+            self.orphaned = f"the process was forked while a transaction of {self.path} was open"
+        if self.writer is not None:
+            Py_INCREF(self.writer)
+            Py_INCREF(self.writer.apsw)
+            self.writer = None
+        # The old lock may be held by a thread that does not exist here.
+        self.turn = PyThread_allocate_lock()
+        self.owner = 0
+        self.owner_task = None
+        self.busy_with = None
+        self.blocks = []
+        self.staged = []
+        self.lent = {}
+        self.is_new_child = True
+        self.dispatcher.after_fork()
+        atomic_set(&self.inside, 0)
+        atomic_set(&self.suspended, 0)
+        return inherited
+
+
+cdef class _Lending:
+    cdef Engine engine
+    cdef str attempted
+
+    def __cinit__(self, Engine engine, str attempted):
+        self.engine = engine
+        self.attempted = attempted
+
+    cdef int translate(self, error) except -1:
+        """Raise what an APSW error means here."""
+        if isinstance(error, apsw.Error):
+            raise from_sqlite(error, self.attempted, self.engine.path) from error
+        return 0
+
+
+@cython.final
+cdef class _Writing(_Lending):
+    cdef Block block
+
+    def __enter__(self):
+        self.block = Block(self.engine)
+        self.block.enter()
+        self.engine.enter_sqlite(self.attempted)
+        self.engine.lend(1)
+        return self.engine.writer.apsw
+
+    def __exit__(self, kind, error, traceback):
+        self.engine.lend(-1)
+        self.engine.leave_sqlite()
+        self.block.leave(error is not None)
+        self.translate(error)
+
+
+@cython.final
+cdef class _Reading(_Lending):
+    cdef Connection connection
+
+    def __enter__(self):
+        self.connection = self.engine.borrow(None, self.attempted)
+        self.engine.lend(1)
+        if self.connection.hold & JOINED:
+            # The store may be used meanwhile: it is the same transaction.
+            self.engine.busy_with = None
+        return self.connection.apsw
+
+    def __exit__(self, kind, error, traceback):
+        self.engine.lend(-1)
+        self.engine.give_back(self.connection)
+        self.connection = None
+        self.translate(error)

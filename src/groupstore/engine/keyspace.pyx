@@ -1,0 +1,205 @@
+"""The keyspace that every face is: the hot methods of reading and writing, and the atomic ones.
+
+A store is the keyspace with no prefix, a scope one with a prefix and perhaps a quota, and a
+transaction either of them, valid inside its block.
+"""
+
+from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
+
+from groupstore.engine cimport event as events
+from groupstore.engine.argument cimport str_argument, text_argument, value_argument
+from groupstore.engine.connection cimport Connection
+from groupstore.engine.engine cimport Block, Engine
+from groupstore.engine.expiry cimport KEPT, NEVER, now_ms, parse_expiry
+from groupstore.engine.quota cimport Limits
+from groupstore.engine.sqlite cimport (
+    SQLITE_DONE, SQLITE_OK, groupstore_routines, sqlite3_bind_int64, sqlite3_changes64,
+    sqlite3_stmt, sqlite_routines,
+)
+from groupstore.engine.reading cimport named
+from groupstore.engine.statement cimport ADD, bind_expiry, bind_text, bind_value
+from groupstore.engine.writing cimport Writing
+
+groupstore_routines = sqlite_routines()
+
+
+cdef class Keyspace(Writing):
+
+    def add(self, group, key, value, *, ttl=None):
+        """Set `key` only where there is no live one; whether it was set."""
+        cdef str full = self.full_name(group, "add")
+        cdef int64_t expires_at_ms
+        cdef bint added = False
+        cdef Connection writer
+        key = str_argument(key, "add", "key")
+        value = value_argument(value, "add", "value")
+        expires_at_ms = parse_expiry(ttl, "add")
+        if expires_at_ms == KEPT:
+            # There is no live key whose expiry could be kept.
+            expires_at_ms = NEVER
+        self.check_writable("add")
+        writer = self._engine.begin(self.block, self.limits is not None, "add")
+        try:
+            if self.limits is None:
+                added = self.insert(writer, full, key, value, expires_at_ms)
+            elif self.read_live(writer, full, key, "add") is None:
+                self.admit(writer, full, key, "add")
+                self.put(writer, full, key, value, expires_at_ms, "add")
+                added = True
+        except BaseException:
+            self._engine.abandon(writer)
+            raise
+        self._engine.finish(writer)
+        return added
+
+    cdef bint insert(
+        self, Connection writer, str full, str key, object value, int64_t expires_at_ms
+    ) except -1:
+        """Set a key where there is no live one, in one statement."""
+        cdef sqlite3_stmt *statement = writer.statement(ADD)
+        cdef int code = bind_text(statement, 1, text_argument(full, "add", "group"))
+        if code == SQLITE_OK:
+            code = bind_text(statement, 2, text_argument(key, "add", "key"))
+        if code == SQLITE_OK:
+            code = bind_value(statement, 3, value)
+        if code == SQLITE_OK:
+            bind_expiry(statement, 4, expires_at_ms)
+            sqlite3_bind_int64(statement, 5, now_ms())
+            code = writer.step(statement)
+        if code != SQLITE_DONE:
+            raise writer.failure(code, named("add", full[len(self._prefix):], key))
+        if not sqlite3_changes64(writer.raw):
+            return False
+        self._engine.stage(events.SET, full, key, value)
+        return True
+
+    def compare_and_set(self, group, key, expected, value, *, ttl=None):
+        """Set `key` to `value` only where its live value is `expected`; whether it was so.
+
+        They are equal in type and content. `expected` None: only where there is no live key;
+        `value` None deletes the key.
+        """
+        cdef str full = self.full_name(group, "compare_and_set")
+        cdef int64_t expires_at_ms
+        cdef bint equal
+        cdef Connection writer
+        key = str_argument(key, "compare_and_set", "key")
+        if expected is not None:
+            expected = value_argument(expected, "compare_and_set", "expected")
+        if value is not None:
+            value = value_argument(value, "compare_and_set", "value")
+        expires_at_ms = parse_expiry(ttl, "compare_and_set")
+        self.check_writable("compare_and_set")
+        writer = self._engine.begin(self.block, True, "compare_and_set")
+        try:
+            current = self.read_live(writer, full, key, "compare_and_set")
+            equal = same_value(current, expected)
+            if equal and value is not None:
+                self.admit(writer, full, key, "compare_and_set")
+                self.put(writer, full, key, value, expires_at_ms, "compare_and_set")
+            elif equal and current is not None:
+                self.remove(writer, full, key, "compare_and_set")
+        except BaseException:
+            self._engine.abandon(writer)
+            raise
+        self._engine.finish(writer)
+        return equal
+
+    def increment(self, group, key, amount=1, *, initial=0):
+        """Add `amount` to the counter `key` and return the sum; the expiry stays.
+
+        A counter is a decimal `str` within signed 64 bits, else `ValueError`. Where there is no
+        live key it starts at `initial`, without expiry.
+        """
+        cdef str full = self.full_name(group, "increment")
+        cdef Connection writer
+        key = str_argument(key, "increment", "key")
+        integer_argument(amount, "amount")
+        integer_argument(initial, "initial")
+        self.check_writable("increment")
+        writer = self._engine.begin(self.block, True, "increment")
+        try:
+            current = self.read_live(writer, full, key, "increment")
+            total = amount + (initial if current is None else counter(current, group, key))
+            if not INT64_MIN <= total <= INT64_MAX:
+                raise ValueError(
+                    f"increment: key {key!r} in group {group!r} would leave 64 bits: {total}"
+                )
+            self.admit(writer, full, key, "increment")
+            self.put(writer, full, key, str(total), KEPT, "increment")
+        except BaseException:
+            self._engine.abandon(writer)
+            raise
+        self._engine.finish(writer)
+        return total
+
+
+cdef bint same_value(object current, object expected) except -1:
+    """Equal in type and content; None is the absence of a value."""
+    if current is None or expected is None:
+        return current is expected
+    return isinstance(current, str) == isinstance(expected, str) and current == expected
+
+
+cdef int integer_argument(object value, str name) except -1:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"increment: {name} must be int, not {type(value).__name__}")
+    if not INT64_MIN <= value <= INT64_MAX:
+        raise ValueError(f"increment: {name} must be within 64 bits: {value}")
+    return 0
+
+
+cdef object counter(object value, object group, object key):
+    """The number that a counter's value stands for."""
+    if isinstance(value, str):
+        digits = value[1:] if value.startswith("-") else value
+        if digits.isascii() and digits.isdigit():
+            # Leading zeros first: int() refuses thousands of digits, whatever they are.
+            digits = digits.lstrip("0") or "0"
+            if len(digits) <= 19:
+                number = -int(digits) if value.startswith("-") else int(digits)
+                if INT64_MIN <= number <= INT64_MAX:
+                    return number
+    raise ValueError(
+        f"increment: key {key!r} in group {group!r} is not an integer within 64 bits: "
+        f"{value[:40]!r}"
+    )
+
+
+cdef class TransactionKeyspace(Keyspace):
+    """A keyspace whose calls take part in a transaction, inside its `with` block.
+
+    Entering and leaving are compiled so that no signal handler can run between the transaction's
+    beginning and the block's: Ctrl-C finds it either not begun or about to be rolled back.
+    """
+
+    def __enter__(self):
+        self.block.enter()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self.block.leave(error is not None)
+        return False
+
+    def rollback(self):
+        """Undo the block's writes at once; the rest of it runs, without this transaction.
+
+        In a nested block only its own writes are undone.
+        """
+        self.block.roll_back()
+
+
+def store_parts(engine):
+    """What a store's keyspace is made of."""
+    return engine, "", None, None
+
+
+def scope_parts(Writing store, str namespace, quota):
+    """What a namespace's keyspace is made of."""
+    limits = None if quota is None else Limits(namespace, quota)
+    return store._engine, f"{namespace}:", limits, None
+
+
+def transaction_parts(Writing keyspace):
+    """What a new transaction over `keyspace` is made of."""
+    return keyspace._engine, keyspace._prefix, keyspace.limits, Block(keyspace._engine)

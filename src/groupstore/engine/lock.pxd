@@ -1,0 +1,10 @@
+cdef extern from "lock.h":
+    ctypedef struct brief_lock:
+        pass
+    void brief_init(brief_lock *) noexcept nogil
+    void brief_acquire(brief_lock *) noexcept nogil
+    void brief_release(brief_lock *) noexcept nogil
+
+    long atomic_add(long *, long) noexcept nogil
+    long atomic_get(long *) noexcept nogil
+    void atomic_set(long *, long) noexcept nogil

@@ -1,0 +1,364 @@
+"""Reading: every method that leaves the file as it is, once for all faces."""
+
+from cpython.ref cimport PyObject
+from libc.stdint cimport int64_t
+
+from groupstore.engine.argument cimport Text, count_argument, str_argument, text_argument
+from groupstore.engine.connection cimport Connection
+from groupstore.engine.engine cimport Block, Engine
+from groupstore.engine.expiry cimport NEVER, now_ms
+from groupstore.engine.key_range cimport KeyRange, bind_range, group_range, key_range
+from groupstore.engine.quota cimport Limits
+from groupstore.engine.sqlite cimport (
+    SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3_bind_int64,
+    sqlite3_column_int64, sqlite3_reset, sqlite3_step, sqlite3_stmt, sqlite_routines,
+)
+from groupstore.engine.statement cimport (
+    ALL, BEGIN_READ, COMMIT, COUNT_GROUP, COUNT_GROUPS, COUNT_RANGE, EXPIRED_TOTAL, EXPIRY, GET,
+    GROUP_EXISTS, GROUPS, KEYS, KEYS_REVERSE, PAGE, PAGE_REVERSE, Query, bind_text, bind_upper,
+    column_expiry, column_str, column_value,
+)
+from groupstore.errors import NotFoundError
+from groupstore.key_value import KeyValue
+
+groupstore_routines = sqlite_routines()
+
+# Stands for "no default given", where None is one.
+MISSING = object()
+
+cdef int64_t ALL_ROWS = -1
+
+
+cdef str named(str verb, object group, object key):
+    return f"{verb}: key {key!r} in group {group!r}"
+
+
+cdef object not_found(str verb, object group, object key):
+    return NotFoundError(f"{verb}: no key {key!r} in group {group!r}")
+
+
+cdef int look_up(
+    Connection connection, sqlite3_stmt *statement, Text group, Text key
+) except -1:
+    """Bind a group and a key, and step: SQLITE_ROW, SQLITE_DONE or what failed."""
+    cdef int code = bind_text(statement, 1, group)
+    if code == SQLITE_OK:
+        code = bind_text(statement, 2, key)
+    if code != SQLITE_OK:
+        return code
+    return connection.step(statement)
+
+
+cdef class Reading:
+
+    def __cinit__(self, Engine engine not None, str prefix not None, Limits limits, Block block):
+        self._engine = engine
+        self._prefix = prefix
+        self.limits = limits
+        self.block = block
+
+    cdef str full_name(self, object group, str verb):
+        """The group's name in the file."""
+        cdef str name = str_argument(group, verb, "group")
+        return self._prefix + name if self._prefix else name
+
+    cdef object find(self, str full, object group, object key, bint *expired, str verb):
+        """The live value, or None; `expired` tells of a row that has expired."""
+        cdef Text group_text = text_argument(full, verb, "group")
+        cdef Text key_text = text_argument(key, verb, "key")
+        cdef object value = None
+        cdef int64_t expires_at_ms
+        cdef int code
+        cdef sqlite3_stmt *statement
+        cdef Connection connection = self._engine.borrow(self.block, verb)
+        try:
+            statement = connection.statement(GET)
+            code = look_up(connection, statement, group_text, key_text)
+            if code == SQLITE_ROW:
+                expires_at_ms = column_expiry(statement, 0)
+                if expires_at_ms == NEVER or expires_at_ms > now_ms():
+                    value = column_value(statement, 1)
+                else:
+                    expired[0] = True
+            elif code != SQLITE_DONE:
+                raise connection.failure(code, named(verb, group, key))
+        finally:
+            self._engine.give_back(connection)
+        return value
+
+    cdef int64_t find_expiry(self, object group, object key, str verb) except? -1:
+        """When a live key expires, NEVER included; 0 where there is no live key."""
+        cdef str full = self.full_name(group, verb)
+        cdef Text group_text = text_argument(full, verb, "group")
+        cdef Text key_text = text_argument(key, verb, "key")
+        cdef int64_t expires_at_ms = 0
+        cdef int code
+        cdef sqlite3_stmt *statement
+        cdef Connection connection = self._engine.borrow(self.block, verb)
+        try:
+            statement = connection.statement(EXPIRY)
+            code = look_up(connection, statement, group_text, key_text)
+            if code == SQLITE_ROW:
+                expires_at_ms = column_expiry(statement, 0)
+            elif code != SQLITE_DONE:
+                raise connection.failure(code, named(verb, group, key))
+        finally:
+            self._engine.give_back(connection)
+        if expires_at_ms != NEVER and expires_at_ms <= now_ms():
+            return 0
+        return expires_at_ms
+
+    def _value(self, group, key, verb):
+        """The live value, for a method named `verb`; `NotFoundError` where there is none."""
+        cdef bint expired = False
+        value = self.find(self.full_name(group, verb), group, key, &expired, verb)
+        if value is None:
+            raise not_found(verb, group, key)
+        return value
+
+    def exists(self, group, key):
+        """Whether `key` is live in `group`."""
+        return self.find_expiry(group, key, "exists") != 0
+
+    def ttl(self, group, key):
+        """The seconds until `key` expires, a `float`; None where it never does.
+
+        Raises `NotFoundError` where there is no live key.
+        """
+        cdef int64_t expires_at_ms = self.find_expiry(group, key, "ttl")
+        if expires_at_ms == 0:
+            raise not_found("ttl", group, key)
+        if expires_at_ms == NEVER:
+            return None
+        return max(expires_at_ms - now_ms(), 0) / 1000.0
+
+    def get_many(self, group, keys):
+        """The live ones of `keys`, a `dict` in the order asked, from one snapshot."""
+        cdef str full = self.full_name(group, "get_many")
+        cdef Text group_text = text_argument(full, "get_many", "group")
+        cdef list asked = key_list(keys, "get_many")
+        cdef dict found = {}
+        cdef Connection connection = self._engine.borrow(self.block, "get_many")
+        # One read transaction: a snapshot, and the file is locked once, not once a key.
+        cdef bint brackets = not connection.in_transaction()
+        try:
+            if brackets:
+                connection.run(BEGIN_READ, "get_many")
+            try:
+                self.fetch_many(connection, group_text, group, asked, found)
+            finally:
+                if brackets:
+                    connection.run(COMMIT, "get_many")
+        finally:
+            self._engine.give_back(connection)
+        return found
+
+    cdef int fetch_many(
+        self, Connection connection, Text group_text, object group, list asked, dict found
+    ) except -1:
+        cdef sqlite3_stmt *statement = connection.statement(GET)
+        cdef int64_t expires_at_ms
+        cdef int code
+        cdef str key
+        for key in asked:
+            code = look_up(connection, statement, group_text, text_argument(key, "", ""))
+            if code == SQLITE_ROW:
+                expires_at_ms = column_expiry(statement, 0)
+                if expires_at_ms == NEVER or expires_at_ms > now_ms():
+                    found[key] = column_value(statement, 1)
+            elif code != SQLITE_DONE:
+                raise connection.failure(code, named("get_many", group, key))
+            sqlite3_reset(statement)
+        return 0
+
+    cdef list rows_of(
+        self, Connection connection, sqlite3_stmt *statement, bint with_values, str verb
+    ):
+        """All rows of a statement that was bound: keys, or keys with values."""
+        cdef list rows = []
+        cdef str name
+        while connection.next_row(statement, verb):
+            name = column_str(statement, 0)
+            # None: not a name that this package, or anyone with UTF-8, could have asked for.
+            if name is not None:
+                rows.append(
+                    KeyValue(name, column_value(statement, 1)) if with_values else name
+                )
+        return rows
+
+    def get_all(self, group):
+        """Every live key of `group` and its value, a `dict` in key order, from one snapshot."""
+        cdef str full = self.full_name(group, "get_all")
+        cdef dict found = {}
+        cdef str name
+        cdef sqlite3_stmt *statement
+        cdef Connection connection = self._engine.borrow(self.block, "get_all")
+        try:
+            statement = connection.statement(ALL)
+            bind_text(statement, 1, text_argument(full, "get_all", "group"))
+            sqlite3_bind_int64(statement, 2, now_ms())
+            while connection.next_row(statement, "get_all"):
+                name = column_str(statement, 0)
+                if name is not None:
+                    found[name] = column_value(statement, 1)
+        finally:
+            self._engine.give_back(connection)
+        return found
+
+    def get_page(self, group, offset, limit, *, prefix="", start=None, stop=None, reverse=False):
+        """Up to `limit` live keys of `group` with their values in key order, `offset` skipped.
+
+        Returns a `list` of `KeyValue`. `prefix`, `start` (inclusive) and `stop` (exclusive) bound
+        the keys; `reverse` turns the order. Raises `ValueError` for negative numbers.
+        """
+        cdef str full = self.full_name(group, "get_page")
+        cdef int64_t skipped = count_argument(offset, "get_page", "offset")
+        cdef int64_t wanted = count_argument(limit, "get_page", "limit")
+        cdef KeyRange keys = key_range(prefix, start, stop, "get_page")
+        return self.page(full, keys, bool(reverse), skipped, wanted, True, "get_page")
+
+    cdef list page(
+        self, str full, KeyRange keys, bint reverse, int64_t offset, int64_t limit,
+        bint with_values, str verb,
+    ):
+        cdef Query query
+        cdef sqlite3_stmt *statement
+        cdef Connection connection = self._engine.borrow(self.block, verb)
+        if with_values:
+            query = PAGE_REVERSE if reverse else PAGE
+        else:
+            query = KEYS_REVERSE if reverse else KEYS
+        try:
+            statement = connection.statement(query)
+            bind_text(statement, 1, text_argument(full, verb, "group"))
+            bind_text(statement, 2, keys.lower)
+            bind_upper(statement, 3, keys.upper)
+            sqlite3_bind_int64(statement, 4, now_ms())
+            sqlite3_bind_int64(statement, 5, limit)
+            sqlite3_bind_int64(statement, 6, offset)
+            return self.rows_of(connection, statement, with_values, verb)
+        finally:
+            self._engine.give_back(connection)
+
+    def _item_pages(self, group, prefix, start, stop, reverse):
+        """Check the arguments of an iteration; a function that gives its next page of rows.
+
+        The function takes the last key that it gave, None at first, and how many rows to give.
+        Between two calls nothing is held, so the iteration may be left alone for good.
+        """
+        return self.pages("items", group, True, prefix, start, stop, reverse)
+
+    def _key_pages(self, group, prefix, start, stop, reverse):
+        """As `_item_pages`, of keys without their values."""
+        return self.pages("keys", group, False, prefix, start, stop, reverse)
+
+    cdef object pages(
+        self, str verb, object group, bint with_values, object prefix, object start, object stop,
+        object reverse,
+    ):
+        cdef str full = self.full_name(group, verb)
+        cdef KeyRange keys = key_range(prefix, start, stop, verb)
+        cdef bint backwards = bool(reverse)
+        self._engine.check_open(verb)
+
+        def page(last, rows):
+            cdef KeyRange rest = keys
+            if last is not None:
+                rest = keys.before(last) if backwards else keys.after(last)
+            return self.page(full, rest, backwards, 0, rows, with_values, verb)
+
+        return page
+
+    cdef int64_t number(
+        self, Query query, KeyRange names, object full, KeyRange keys, str verb
+    ) except -1:
+        """The one number that a counting statement gives."""
+        cdef int64_t result = 0
+        cdef int index = 1
+        cdef sqlite3_stmt *statement
+        cdef Connection connection = self._engine.borrow(self.block, verb)
+        try:
+            statement = connection.statement(query)
+            if full is not None:
+                bind_text(statement, index, text_argument(full, verb, "group"))
+                index += 1
+            if names is not None:
+                bind_text(statement, index, names.lower)
+                bind_upper(statement, index + 1, names.upper)
+                index += 2
+            if keys is not None:
+                bind_text(statement, index, keys.lower)
+                bind_upper(statement, index + 1, keys.upper)
+                index += 2
+            sqlite3_bind_int64(statement, index, now_ms())
+            if connection.next_row(statement, verb):
+                result = sqlite3_column_int64(statement, 0)
+        finally:
+            self._engine.give_back(connection)
+        return result
+
+    def group_exists(self, group):
+        """Whether `group` holds a live key."""
+        return self.number(
+            GROUP_EXISTS, None, self.full_name(group, "group_exists"), None, "group_exists"
+        ) != 0
+
+    def count(self, group, *, prefix="", start=None, stop=None):
+        """How many live keys `group` holds, within the bounds given."""
+        cdef str full = self.full_name(group, "count")
+        cdef KeyRange keys = key_range(prefix, start, stop, "count")
+        if not keys.first and keys.beyond is None:
+            return self.number(COUNT_GROUP, None, full, None, "count")
+        return self.number(COUNT_RANGE, None, full, keys, "count")
+
+    def count_all(self, prefix=""):
+        """How many live keys the groups whose names start with `prefix` hold."""
+        cdef KeyRange names = group_range(self._prefix, prefix, "count_all")
+        return self.number(COUNT_GROUPS, names, None, None, "count_all")
+
+    def groups(self, prefix=""):
+        """The names of the groups with live keys that start with `prefix`, in order."""
+        return self.group_page(group_range(self._prefix, prefix, "groups"), ALL_ROWS, "groups")
+
+    def _group_pages(self, prefix):
+        """As `_item_pages`, of group names."""
+        cdef KeyRange names = group_range(self._prefix, prefix, "iter_groups")
+        self._engine.check_open("iter_groups")
+
+        def page(last, rows):
+            cdef KeyRange rest = names
+            if last is not None:
+                rest = names.after(self._prefix + last)
+            return self.group_page(rest, rows, "iter_groups")
+
+        return page
+
+    cdef list group_page(self, KeyRange names, int64_t limit, str verb):
+        cdef list found = []
+        cdef str name
+        cdef Py_ssize_t cut = len(self._prefix)
+        cdef sqlite3_stmt *statement
+        cdef Connection connection = self._engine.borrow(self.block, verb)
+        try:
+            statement = connection.statement(GROUPS)
+            bind_range(statement, names)
+            sqlite3_bind_int64(statement, 3, now_ms())
+            sqlite3_bind_int64(statement, 4, limit)
+            while connection.next_row(statement, verb):
+                name = column_str(statement, 0)
+                if name is not None:
+                    found.append(name[cut:] if cut else name)
+        finally:
+            self._engine.give_back(connection)
+        return found
+
+    def _expired_total(self):
+        """How many rows have expired and are not purged yet."""
+        return self.number(EXPIRED_TOTAL, None, None, None, "stats")
+
+
+cdef list key_list(object keys, str verb):
+    """The keys of an argument that holds several, each of them checked."""
+    if isinstance(keys, (str, bytes)):
+        raise TypeError(f"{verb}: keys must be an iterable of str, not {type(keys).__name__}")
+    return [str_argument(key, verb, "key") for key in keys]

@@ -1,0 +1,49 @@
+"""SQLite's C API as APSW's copy of it offers it, and the one place that turns its codes to errors."""
+
+import apsw
+
+from groupstore.errors import from_sqlite
+
+from groupstore.engine.sqlite cimport sqlite3, sqlite3_errmsg, sqlite3_extended_errcode
+
+
+cdef extern from "sqlite_entry.h":
+    void *const *groupstore_entry_routines
+
+
+def _load_routines():
+    """Load this module into APSW's SQLite as an extension, which hands over the function table.
+
+    A connection in memory serves, and is closed at once: the table belongs to the library.
+    """
+    connection = apsw.Connection(":memory:")
+    connection.enable_load_extension(True)
+    connection.load_extension(__file__, "groupstore_sqlite_entry")
+    connection.close()
+
+
+_load_routines()
+groupstore_routines = groupstore_entry_routines
+
+
+cdef void *const *sqlite_routines() noexcept:
+    """The function table; each compiled module that calls SQLite keeps a pointer to it."""
+    return groupstore_entry_routines
+
+
+cdef object sqlite_error(int code, sqlite3 *db, str attempted, str path):
+    """The spec's exception for a failed C call, with APSW's exception for it as its cause.
+
+    `db` is NULL where the code did not come from a connection.
+    """
+    cdef bytes message = b""
+    if db is not NULL:
+        if sqlite3_extended_errcode(db) & 0xFF == code & 0xFF:
+            code = sqlite3_extended_errcode(db)
+            message = sqlite3_errmsg(db)
+    cause = apsw.exception_for(code)
+    if message:
+        cause.args = (message.decode("utf-8", "replace"),)
+    error = from_sqlite(cause, attempted, path)
+    error.__cause__ = cause
+    return error

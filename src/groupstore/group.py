@@ -1,0 +1,97 @@
+"""One group as a mutable mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from groupstore.config import Keep
+    from groupstore.iteration import Face
+
+Value = str | bytes
+
+
+class Group(MutableMapping[str, Value]):
+    """A live view of one group: what it shows and changes is the store itself.
+
+    It works as a `dict` of `str` or `bytes` values in key order does; each operation is one of
+    the store's. Through a transaction's `group` it is part of that transaction.
+    """
+
+    __slots__ = ("_face", "_name")
+
+    def __init__(self, face: Face, name: str) -> None:
+        # Checks the name, and that the store is open.
+        face.group_exists(name)
+        self._face = face
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The group's name, as this face knows it."""
+        return self._name
+
+    def __getitem__(self, key: str) -> Value:
+        return self._face.get(self._name, key)
+
+    def __setitem__(self, key: str, value: Value) -> None:
+        self._face.set(self._name, key, value)
+
+    def __delitem__(self, key: str) -> None:
+        self._face.pop(self._name, key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._face.exists(self._name, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return self._face.keys(self._name)
+
+    def __reversed__(self) -> Iterator[str]:
+        return self._face.keys(self._name, reverse=True)
+
+    def __len__(self) -> int:
+        return self._face.count(self._name)
+
+    def set(
+        self, key: str, value: Value, *, ttl: float | timedelta | Keep | None = None
+    ) -> None:
+        """Set `key`, to expire after `ttl`; as `Store.set`."""
+        self._face.set(self._name, key, value, ttl=ttl)
+
+    # dict's signatures, which are wider than the checkers' view of MutableMapping.
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, or `default`."""
+        return self._face.get(self._name, key, default)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove `key` and return its value; `default` or `NotFoundError` where it is absent."""
+        return self._face.pop(self._name, key, *default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of `key`, set to `default` before where it is absent, in one step."""
+        while True:
+            if self._face.add(self._name, key, default):
+                return default
+            found = self._face.get(self._name, key, None)
+            # None: it was removed, or expired, since; then `add` has its way.
+            if found is not None:
+                return found
+
+    def clear(self) -> None:
+        """Remove every live key, in one transaction."""
+        self._face.delete_group(self._name)
+
+    def update(
+        self, items: Mapping[str, Value] | Iterable[tuple[str, Value]] = (), /, **named: Value
+    ) -> None:
+        """Set all of `items` and the named ones, in one transaction."""
+        if not isinstance(items, Mapping) and hasattr(items, "keys"):
+            items = {key: items[key] for key in items.keys()}  # noqa: SIM118
+        self._face.set_many(self._name, [*dict(items).items(), *named.items()])
+
+    def __repr__(self) -> str:
+        return f"<Group {self._name!r} of {self._face!r}>"

@@ -1,0 +1,62 @@
+"""Looking after a store: its figures."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from groupstore.observing import OpenFace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stats:
+    """What a store holds and does. Sizes are in bytes."""
+
+    file_size: int
+    """Of the database file, or the pages in memory."""
+    wal_size: int
+    """Of the write-ahead log beside it, 0 where there is none."""
+    rows: int
+    """Entries, expired ones that are not purged yet included."""
+    groups: int
+    """Groups with live keys."""
+    expired_rows: int
+    """Expired entries that wait for the purge."""
+    cache_hits: int
+    cache_misses: int
+    watchers: int
+    dropped_events: int
+    """Events that watchers had no room for, since the store was opened."""
+
+
+def _size(path: str) -> int:
+    try:
+        # By name: a descriptor of the file, once closed, would drop this process's locks on it.
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
+
+
+def collect_stats(store: OpenFace) -> Stats:
+    """The figures of `store` as of now."""
+    engine = store._engine
+    with engine.read("stats") as connection:
+        if engine.path == ":memory:":
+            file_size = connection.pragma("page_count") * connection.pragma("page_size")
+            wal_size = 0
+        else:
+            file_size, wal_size = _size(engine.path), _size(f"{engine.path}-wal")
+    expired = store._expired_total()
+    return Stats(
+        file_size=file_size,
+        wal_size=wal_size,
+        rows=store.count_all() + expired,
+        groups=len(store.groups()),
+        expired_rows=expired,
+        cache_hits=0,
+        cache_misses=0,
+        watchers=len(engine.dispatcher.rings()),
+        dropped_events=engine.dispatcher.dropped,
+    )

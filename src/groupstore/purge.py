@@ -1,0 +1,65 @@
+"""The background purge: one thread a store, which removes expired rows."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import weakref
+
+from groupstore.engine.keyspace import Keyspace
+from groupstore.errors import StoreClosedError, StoreError
+
+_logger = logging.getLogger("groupstore")
+
+_running: weakref.WeakSet[Purger] = weakref.WeakSet()
+
+
+class Purger:
+    """Purges every `interval` seconds, and when it is woken because a row was met expired.
+
+    The thread holds the store's engine but not the store, so that a forgotten store can be
+    collected; it is a daemon, and is ended at exit before the interpreter is torn down under it.
+    """
+
+    def __init__(self, keyspace: Keyspace, interval: float) -> None:
+        self._keyspace = keyspace
+        self._interval = interval
+        self._wake = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(
+            target=self._run, name="groupstore-purge", daemon=True
+        )
+        self._thread.start()
+        _running.add(self)
+
+    def wake(self) -> None:
+        """Purge soon."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread, after the batch of rows that it may be removing."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(self._interval)
+            self._wake.clear()
+            if self._stopped:
+                return
+            try:
+                self._keyspace.purge_expired()
+            except StoreClosedError:
+                return
+            except StoreError as error:
+                # The rows stay invisible, and the next purge tries again.
+                _logger.warning("the background purge failed: %s", error)
+
+
+@atexit.register
+def _stop_all() -> None:
+    for purger in list(_running):
+        purger.stop()
