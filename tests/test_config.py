@@ -11,8 +11,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from groupstore import KEEP, ConfigError, Quota, StoreConfig
 
 NAN, INFINITE = float("nan"), float("inf")
@@ -109,7 +110,7 @@ def test_read_only_does_not_go_with(other: dict[str, Any]) -> None:
 
 
 def test_store_takes_the_same_options(path: Path) -> None:
-    """`Store` checks its arguments as `StoreConfig` does, and shows them; unknown ones are wrong."""
+    """`Store` checks its arguments as `StoreConfig` does, shows them, and knows no others."""
     with pytest.raises(ConfigError, match=r"cache_size=-1: "):
         groupstore.Store(path, cache_size=-1)
     with pytest.raises(TypeError, match="colour"):

@@ -6,8 +6,9 @@ import errno
 import pickle
 
 import apsw
-import groupstore
 import pytest
+
+import groupstore
 from groupstore.errors import from_sqlite
 
 ERRORS = [
@@ -106,7 +107,7 @@ def test_disk_full_has_its_number() -> None:
     ],
 )
 def test_from_sqlite(code: int, expected: type[Exception]) -> None:
-    """Each of SQLite's codes, extended ones included, has its exception, and keeps call and path."""
+    """Each of SQLite's codes, extended ones too, has its exception, which names call and path."""
     error = from_sqlite(apsw.exception_for(code), "set", "/srv/app.db")
     assert type(error) is expected
     assert str(error).startswith("set: /srv/app.db: ")

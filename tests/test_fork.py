@@ -332,9 +332,13 @@ store.set("g", "before", "v")
 
 def child():
     told = store.watch()
-    store.set("g", "k", "v", ttl=0.001)
-    reasons = [told.get(20).reason for n in range(2)]
-    assert reasons == ["set", "expired"], reasons
+    reasons = set()
+    end = time.monotonic() + 20
+    # The parent purges the file as well, and may be quicker: each key is a new race.
+    while "expired" not in reasons and time.monotonic() < end:
+        store.set("g", "k", "v", ttl=0.001)
+        reasons.add(told.get(20).reason)
+    assert "expired" in reasons, reasons
     store.close()
     assert threading.active_count() == 1, threading.enumerate()
 

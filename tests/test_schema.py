@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import groupstore
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from conftest import Opener
 from groupstore import CorruptStoreError, StoreConfig, schema
 from groupstore.opening import open_database
-from hypothesis import given
-from hypothesis import strategies as st
 
 Foreign = Callable[..., list[list[Any]]]
 
@@ -45,7 +45,9 @@ def connection() -> Iterator[apsw.Connection]:
 def assert_counted(connection: apsw.Connection) -> None:
     """The counts are what counting the rows now gives."""
     groups = Counter(row[0] for row in connection.execute("SELECT group_name FROM entries"))
-    kept = dict(connection.execute("SELECT group_name, row_count FROM groupstore_groups").get or [])
+    kept = dict(
+        connection.execute("SELECT group_name, row_count FROM groupstore_groups").fetchall()
+    )
     assert kept == groups
     expected: dict[str, list[int]] = {}
     for group, rows in groups.items():
@@ -65,8 +67,10 @@ def assert_counted(connection: apsw.Connection) -> None:
 
 
 GROUPS = st.sampled_from(
-    ["plain", "", "acme:a", "acme:b", "acme:", "ACME:a", "acme:a:b", ":x", "acme", "acme;a"]
-    + ["a\0b:c", "a:b\0c", "\0:x", "acme:\0", "é:x", "\U0010ffff:x"]
+    [
+        *("plain", "", "acme:a", "acme:b", "acme:", "ACME:a", "acme:a:b", ":x", "acme", "acme;a"),
+        *("a\0b:c", "a:b\0c", "\0:x", "acme:\0", "é:x", "\U0010ffff:x"),
+    ]
 )
 KEYS = st.sampled_from(["k1", "k2", "k3"])
 STATEMENTS = st.one_of(
@@ -303,7 +307,7 @@ INCOMPATIBLE = {
     "utf-16": ["PRAGMA encoding = 'UTF-16le'", GO_ENTRIES],
     "journal": [GO_ENTRIES, "CREATE TABLE journal_entries (entry_id INTEGER PRIMARY KEY)"],
     "journal key": [GO_ENTRIES, GO_JOURNAL.replace("INTEGER PRIMARY KEY AUTOINCREMENT", "INTEGER")],
-    "journal column": [GO_ENTRIES, GO_JOURNAL.replace("archived_at", "colour TEXT NOT NULL")],
+    "journal column": [GO_ENTRIES, GO_JOURNAL.replace("archived_at", "colour")],
     "kv null": [
         "CREATE TABLE kv (grp TEXT, key TEXT, value TEXT, PRIMARY KEY (grp, key))",
         "INSERT INTO kv VALUES ('a', 'k', 'v'), ('a', 'l', NULL)",
@@ -338,7 +342,7 @@ def test_incompatible(
     ],
 )
 def test_missing_parts_are_made_again(open_store: Opener, foreign: Foreign, damage: str) -> None:
-    """What another program took from the counts or indexes is made again, and counted, at opening."""
+    """What another program took from counts or indexes is made again, and counted, at opening."""
     store = open_store()
     store.set("acme:a", "k", "v")
     store.close()

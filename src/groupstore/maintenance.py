@@ -1,12 +1,21 @@
-"""Looking after a store: its figures."""
+"""Looking after a store: figures, checks, copies, compaction."""
 
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import apsw
+
+from groupstore import schema
+from groupstore.errors import CorruptStoreError
+
 if TYPE_CHECKING:
+    from groupstore.engine.engine import Engine
     from groupstore.observing import OpenFace
 
 
@@ -60,3 +69,56 @@ def collect_stats(store: OpenFace) -> Stats:
         watchers=len(engine.dispatcher.rings()),
         dropped_events=engine.dispatcher.dropped,
     )
+
+
+@contextmanager
+def _snapshot(connection: apsw.Connection) -> Iterator[None]:
+    """A read transaction, unless the connection is in one."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def check(engine: Engine) -> list[str]:
+    """What is wrong with the file, and with what this package keeps in it; mends the counts."""
+    problems: list[str] = []
+    is_miscounted = False
+    try:
+        with engine.read("check") as connection, _snapshot(connection):
+            problems += [
+                f"SQLite: {problem}"
+                for (problem,) in connection.execute("PRAGMA integrity_check")
+                if problem != "ok"
+            ]
+            problems += schema.unlisted(connection)
+            if engine.counted:
+                wrong = schema.miscounted(connection)
+                is_miscounted = bool(wrong)
+                problems += wrong
+    except CorruptStoreError as error:
+        problems.append(str(error))
+    if is_miscounted and not engine.read_only:
+        with engine.write("check") as connection:
+            schema.recount(connection)
+    return problems
+
+
+def vacuum(engine: Engine) -> None:
+    """Rebuild the file without its free pages."""
+    engine.refuse_in_transaction("vacuum")
+    end = time.monotonic() + float(engine.config.busy_timeout)
+    with engine.alone("vacuum") as connection:
+        while True:
+            try:
+                connection.execute("VACUUM")
+            except apsw.BusyError:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(0.01)
+            else:
+                return

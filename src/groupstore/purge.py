@@ -25,13 +25,15 @@ class Purger:
     def __init__(self, keyspace: Keyspace, interval: float) -> None:
         self._keyspace = keyspace
         self._interval = interval
+        self.start()
+        _running.add(self)
+
+    def start(self) -> None:
+        """Start the thread: at first, and again in a forked child, which has none."""
         self._wake = threading.Event()
         self._stopped = False
-        self._thread = threading.Thread(
-            target=self._run, name="groupstore-purge", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="groupstore-purge", daemon=True)
         self._thread.start()
-        _running.add(self)
 
     def wake(self) -> None:
         """Purge soon."""
@@ -40,6 +42,9 @@ class Purger:
     def stop(self) -> None:
         """End the thread, after the batch of rows that it may be removing."""
         self._stopped = True
+        # In a forked child that has not used the store yet the thread is not running.
+        if not self._thread.is_alive():
+            return
         self._wake.set()
         if self._thread is not threading.current_thread():
             self._thread.join()

@@ -321,3 +321,51 @@ def _take_over_kv(connection: apsw.Connection) -> None:
         SELECT grp, key, value, {expires_at} FROM kv WHERE true
         ON CONFLICT (group_name, entry_key) DO NOTHING""")
     connection.execute("DROP TABLE kv")
+
+
+
+def miscounted(connection: apsw.Connection) -> list[str]:
+    """Sentences on groups and namespaces whose counts are wrong; to be called in a transaction."""
+    groups = connection.execute("""
+        SELECT CAST(group_name AS BLOB), coalesce(row_count, 0), coalesce(rows, 0)
+        FROM (SELECT group_name, count(*) AS rows FROM entries GROUP BY group_name)
+        FULL JOIN groupstore_groups USING (group_name)
+        WHERE rows IS NOT row_count ORDER BY group_name""")
+    namespaces = connection.execute(f"""
+        SELECT namespace, coalesce(n.row_count, 0), coalesce(n.group_count, 0),
+               coalesce(h.rows, 0), coalesce(h.groups, 0)
+        FROM (SELECT {_NAMESPACE.format("g")} AS namespace,
+                     sum(row_count) AS rows, count(*) AS groups
+              FROM groupstore_groups AS g WHERE {_IN_NAMESPACE.format("g")} GROUP BY 1) AS h
+        FULL JOIN groupstore_namespaces AS n USING (namespace)
+        WHERE h.rows IS NOT n.row_count OR h.groups IS NOT n.group_count ORDER BY 1""")
+    return [
+        f"group {name!r} was counted as {counted} rows, but holds {rows}"
+        for name, counted, rows in groups
+    ] + [
+        f"namespace {name!r} was counted as {rows} rows in {number} groups, but its groups "
+        f"are counted as {held_rows} in {held_number}"
+        for name, rows, number, held_rows, held_number in namespaces
+    ]
+
+
+def unlisted(connection: apsw.Connection) -> list[str]:
+    """Sentences on rows with a group or key that is no text in UTF-8, which no listing shows."""
+    rows = connection.execute("""
+        SELECT typeof(group_name), CAST(group_name AS BLOB),
+               typeof(entry_key), CAST(entry_key AS BLOB) FROM entries""")
+    return [
+        f"the row with group {group!r} and key {key!r} has a name that is not text in UTF-8"
+        for group_type, group, key_type, key in rows
+        if not (_is_listed(group_type, group) and _is_listed(key_type, key))
+    ]
+
+
+def _is_listed(type_name: str, name: bytes) -> bool:
+    if type_name != "text":
+        return False
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -6,11 +6,10 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from groupstore import forking
 from groupstore.config import Quota, StoreConfig
 from groupstore.engine.engine import Engine
 from groupstore.engine.keyspace import Keyspace, store_parts
-from groupstore.maintenance import Stats, collect_stats
+from groupstore import forking, maintenance
 from groupstore.observing import OpenFace
 from groupstore.opening import open_database
 from groupstore.purge import Purger
@@ -45,7 +44,7 @@ class Store(OpenFace):
                 f"from_config: config must be a StoreConfig, not {type(config).__name__}"
             )
         with forking.opening:
-            forking.refuse_inherited(os.path.abspath(config.path))
+            forking.refuse_inherited(os.path.realpath(config.path))
             engine = Engine(open_database(config))
             forking.register(engine)
         self = super().__new__(cls, *store_parts(engine))
@@ -61,6 +60,7 @@ class Store(OpenFace):
         keyspace = Keyspace.__new__(Keyspace, *store_parts(self._engine))
         self._purger = purger = Purger(keyspace, float(interval))
         self._engine.on_expired = purger.wake
+        self._engine.on_child = purger.start
 
     @property
     def path(self) -> str:
@@ -112,9 +112,25 @@ class Store(OpenFace):
         """
         return ScopedStore(self, namespace, quota)
 
-    def stats(self) -> Stats:
+    def stats(self) -> maintenance.Stats:
         """Sizes and counts, as of now."""
-        return collect_stats(self)
+        return maintenance.collect_stats(self)
+
+    def check(self) -> list[str]:
+        """Problems found in the file, a sentence each; empty where it is sound.
+
+        Damage is reported, not raised. Counts that another program's REPLACE has put wrong are
+        reported once, and mended.
+        """
+        return maintenance.check(self._engine)
+
+    def vacuum(self) -> None:
+        """Give the free pages of the file back to the file system, by rebuilding it.
+
+        Raises `StoreError` inside a transaction, and `StoreBusyError` where other processes keep
+        the file locked.
+        """
+        maintenance.vacuum(self._engine)
 
     def __repr__(self) -> str:
         return f"<Store {self.path!r}{', closed' if self.closed else ''}>"

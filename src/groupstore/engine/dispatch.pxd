@@ -9,9 +9,9 @@ from groupstore.engine.watcher cimport Ring, Watcher
 cdef class Registration:
     """A callback, and the prefix of the scope that it was registered on."""
 
+    # None once it is taken out.
     cdef object callback
     cdef str prefix
-    cdef bint active
 
 
 @cython.final

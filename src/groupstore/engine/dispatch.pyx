@@ -91,16 +91,15 @@ cdef class Dispatcher:
         cdef Registration entry
         for event in events:
             for entry in self.callbacks:
-                # One that an earlier callback took out is not called any more.
-                if not entry.active or not event.group.startswith(entry.prefix):
+                callback = entry.callback
+                # None: an earlier callback has taken it out.
+                if callback is None or not event.group.startswith(entry.prefix):
                     continue
                 seen = event.local(len(entry.prefix)) if entry.prefix else event
                 try:
-                    entry.callback(seen)
+                    callback(seen)
                 except Exception:
-                    _logger.exception(
-                        "on_change: the callback %r failed on %r", entry.callback, seen
-                    )
+                    _logger.exception("on_change: the callback %r failed on %r", callback, seen)
         return 0
 
     def watch(self, str prefix, group, capacity):
@@ -129,13 +128,12 @@ cdef class Dispatcher:
         cdef Registration entry = Registration.__new__(Registration)
         entry.callback = callback
         entry.prefix = prefix
-        entry.active = True
         brief_acquire(&self.lock)
         self.callbacks += (entry,)
         brief_release(&self.lock)
 
         def unregister():
-            entry.active = False
+            entry.callback = None
             brief_acquire(&self.lock)
             self.callbacks = tuple([other for other in self.callbacks if other is not entry])
             brief_release(&self.lock)

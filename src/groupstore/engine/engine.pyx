@@ -396,7 +396,8 @@ cdef class Engine:
         """One more connection to the file: there is nothing idle, or the process was forked."""
         if self.is_new_child:
             self.is_new_child = False
-            self.on_child()
+            if self.on_child is not None:
+                self.on_child()
         return self.connection_to(self.database.connect())
 
     cdef int open_writer(self) except -1:
@@ -565,6 +566,10 @@ cdef class Engine:
         """A context manager that gives an `apsw.Connection` to read by, for its length alone."""
         return _Reading(self, attempted)
 
+    def alone(self, attempted):
+        """A context manager that gives the writing `apsw.Connection` outside of a transaction."""
+        return _Alone(self, attempted)
+
     def refuse_in_transaction(self, attempted):
         """Raise `StoreError` where this thread has a transaction open."""
         if self.owner == PyThread_get_thread_ident():
@@ -696,6 +701,24 @@ cdef class _Writing(_Lending):
         self.engine.lend(-1)
         self.engine.leave_sqlite()
         self.block.leave(error is not None)
+        self.translate(error)
+
+
+@cython.final
+cdef class _Alone(_Lending):
+    cdef Connection connection
+
+    def __enter__(self):
+        self.engine.refuse_in_transaction(self.attempted)
+        if self.engine.read_only:
+            raise ReadOnlyError(f"{self.attempted}: {self.engine.path} was opened read-only")
+        self.connection = self.engine.begin(None, False, self.attempted)
+        self.engine.lend(1)
+        return self.connection.apsw
+
+    def __exit__(self, kind, error, traceback):
+        self.engine.lend(-1)
+        self.engine.finish(self.connection)
         self.translate(error)
 
 

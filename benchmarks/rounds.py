@@ -1,0 +1,58 @@
+"""Interleaved rounds: A B C, A B C, ... so that a drift of the machine's speed hits all alike."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+ROUNDS = 15
+
+Contender = Callable[[int], float]
+"""Does the work of round `n` and returns the nanoseconds that one operation took."""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A contender against the first one: median and quartiles of the rounds' ratios."""
+
+    subject: str
+    contender: str
+    base: str
+    median_ns: float
+    lower: float
+    median: float
+    upper: float
+    goal: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.subject:34} {self.contender:12} {self.median_ns:12,.0f} ns"
+            f"{self.median:8.2f} x {self.base:10} [{self.lower:.2f} .. {self.upper:.2f}]"
+            f"  {self.goal}"
+        )
+
+
+def compare(
+    subject: str,
+    contenders: dict[str, Contender],
+    goals: dict[str, str] | None = None,
+    rounds: int = ROUNDS,
+) -> list[Ratio]:
+    """Run all contenders in turn, `rounds` times after one that is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name, work in contenders.items():
+            taken = work(turn)
+            if turn:
+                times[name].append(taken)
+    base, *others = contenders
+    ratios = []
+    for name in [base, *others]:
+        pairs = [mine / floor for mine, floor in zip(times[name], times[base], strict=True)]
+        lower, median, upper = statistics.quantiles(pairs, n=4)
+        goal = (goals or {}).get(name, "")
+        ratios.append(
+            Ratio(subject, name, base, statistics.median(times[name]), lower, median, upper, goal)
+        )
+    return ratios

@@ -1,0 +1,99 @@
+"""Templates to tokens: Jinja2's lexer, with text kept byte for byte and lexing bounded."""
+
+import re
+from collections.abc import Iterator
+
+from jinja2 import Environment
+from jinja2.exceptions import TemplateSyntaxError
+from jinja2.lexer import Failure, Lexer, _Rule
+
+from groupstore.template import go_form
+from groupstore.template.limits import (
+    LINES,
+    LITERAL_LENGTH,
+    NAME_LENGTH,
+    NUMBER_LENGTH,
+    TOKENS,
+)
+
+# Jinja2's patterns with possessive quantifiers: its own keep a way back from every repetition,
+# which took 1.7 GB for a literal of 16 MiB.
+_BOUNDED = {
+    "string": re.compile(
+        r"""('([^'\\]*+(?:\\.[^'\\]*+)*+)'|"([^"\\]*+(?:\\.[^"\\]*+)*+)")""", re.DOTALL
+    ),
+    "integer": re.compile(
+        r"(0b(?:_?[0-1])++|0o(?:_?[0-7])++|0x(?:_?[\da-f])++|[1-9](?:_?\d)*+|0(?:_?0)*+)", re.I
+    ),
+    "float": re.compile(
+        r"(?<!\.)(?:\d++_)*+\d++"
+        r"((?:\.(?:\d++_)*+\d++)?e[+\-]?(?:\d++_)*+\d++|\.(?:\d++_)*+\d++)",
+        re.I,
+    ),
+}
+_LONGEST = {
+    "name": NAME_LENGTH,
+    "integer": NUMBER_LENGTH,
+    "float": NUMBER_LENGTH,
+    "string": LITERAL_LENGTH,
+    go_form.RAW_STRING: LITERAL_LENGTH,
+}
+_GO_RULES = [
+    _Rule(re.compile(r"/\*.*?\*/", re.DOTALL), go_form.COMMENT, None),
+    _Rule(re.compile(r"/\*"), (Failure("Missing end of comment tag"),), None),
+    _Rule(re.compile(r"`[^`]*`"), go_form.RAW_STRING, None),
+]
+
+
+def _hide_returns(source: str) -> str:
+    """`source` without a carriage return, which Jinja2 would turn into a newline.
+
+    In its place stand two other characters of white space, so that nothing is lexed otherwise;
+    white space is only ever trimmed as a whole.
+    """
+    return source.replace("\x1c", "\x1c\x1e").replace("\r", "\x1c\x1d")
+
+
+def _show_returns(text: str) -> str:
+    return text.replace("\x1c\x1d", "\r").replace("\x1c\x1e", "\x1c")
+
+
+class TemplateLexer(Lexer):
+    """Knows Go's actions beside Jinja2's, and when to give up."""
+
+    def __init__(self, environment: Environment) -> None:
+        super().__init__(environment)
+        for state, rules in self.rules.items():
+            for position, rule in enumerate(rules):
+                if isinstance(rule.tokens, str) and rule.tokens in _BOUNDED:
+                    rules[position] = rule._replace(pattern=_BOUNDED[rule.tokens])
+            if state == "variable_begin":
+                rules[:0] = _GO_RULES
+
+    def _normalize_newlines(self, value: str) -> str:
+        return _show_returns(value)
+
+    def tokeniter(
+        self,
+        source: str,
+        name: str | None,
+        filename: str | None = None,
+        state: str | None = None,
+    ) -> Iterator[tuple[int, str, str]]:
+        """Raw tokens as `(line, type, text)`, those of Go's actions already in Jinja2's form."""
+        if source.count("\n") > LINES:
+            raise TemplateSyntaxError(f"more than {LINES:,} lines", LINES)
+        tokens = super().tokeniter(_hide_returns(source), name, filename, state)
+        return go_form.translated(_bounded(tokens))
+
+
+def _bounded(tokens: Iterator[tuple[int, str, str]]) -> Iterator[tuple[int, str, str]]:
+    count = 0
+    for token in tokens:
+        line, kind, text = token
+        if kind in _LONGEST and len(text) > _LONGEST[kind]:
+            raise TemplateSyntaxError(f"a {kind} of {len(text):,} characters", line)
+        count += 1
+        if count > TOKENS:
+            raise TemplateSyntaxError(f"more than {TOKENS:,} tokens", line)
+        yield token
