@@ -40,10 +40,6 @@ STORE_CALLS: dict[str, Callable[[groupstore.Store], Any]] = {
     "check": lambda s: s.check(),
     "stats": lambda s: s.stats(),
     "vacuum": lambda s: s.vacuum(),
-    "backup": lambda s: s.backup("never.db"),
-    "append": lambda s: s.journal.append("m"),
-    "query": lambda s: s.journal.query(),
-    "workspace": lambda s: s.workspace("w"),
     "enter": lambda s: s.__enter__(),
 }
 

@@ -125,8 +125,6 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
     patience = _Patience(config)
     connection = _connect(path, config, patience)
     with _closed_on_failure(connection):
-        if connection.readonly("main"):
-            raise ReadOnlyError(f"open: {path}: no permission to write to the file")
         # Before anything is written: the journal mode stands in the file's header.
         found = patience(lambda: _inspect(connection))
         mode = patience(lambda: connection.pragma("journal_mode", "wal"))
@@ -172,6 +170,9 @@ def _connect(
     else:
         connection = apsw.Connection(path, _READ_ONLY if config.read_only else _READ_WRITE)
     with _closed_on_failure(connection):
+        # SQLite opens for reading in silence what it may not open for writing.
+        if connection.readonly("main") and not config.read_only:
+            raise ReadOnlyError(f"open: {path}: no permission to write to the file")
         patience(lambda: _set_up(connection, config))
     return connection
 

@@ -323,7 +323,6 @@ def _take_over_kv(connection: apsw.Connection) -> None:
     connection.execute("DROP TABLE kv")
 
 
-
 def miscounted(connection: apsw.Connection) -> list[str]:
     """Sentences on groups and namespaces whose counts are wrong; to be called in a transaction."""
     groups = connection.execute("""

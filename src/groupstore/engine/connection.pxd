@@ -15,6 +15,8 @@ cdef class Connection:
     # Borrowed from `statements`: the one that was handed out last, NULL once it is reset.
     cdef sqlite3_stmt *active
     cdef bint counted
+    # Whether the triggers that count rows are switched off, for a bulk write.
+    cdef bint uncounting
     # Whether a call may touch a disk or wait, and so has to let go of the GIL.
     cdef bint on_disk
     cdef str path
@@ -29,6 +31,7 @@ cdef class Connection:
     cdef bint next_row(self, sqlite3_stmt *statement, str attempted) except -1
     cdef bint in_transaction(self) noexcept
     cdef int run(self, Query query, str attempted) except -1
+    cdef int count_rows(self, bint counts) except -1
     cdef int settle(self) noexcept
     cdef int finalise(self) noexcept
     cdef object failure(self, int code, str attempted)

@@ -4,6 +4,9 @@ Whoever uses a connection has it alone (see engine.pyx), so nothing here locks.
 """
 
 import time
+from random import random
+
+import apsw
 
 cimport cython
 from libc.stdint cimport uintptr_t
@@ -17,8 +20,9 @@ from groupstore.engine.statement cimport QUERY_COUNT, Query, prepare
 groupstore_routines = sqlite_routines()
 
 
-cdef enum:
-    LONGEST_NAP_MS = 20
+# Short against the default `busy_timeout`: nobody queues for SQLite's lock, so whoever looks seldom
+# may find it taken each time by processes that write without a pause.
+cdef double LONGEST_NAP_S = 0.004
 
 
 # APSW closes a connection that is collected, which needs the statements gone: the collector must
@@ -53,6 +57,17 @@ cdef class Connection:
         if self.active is not NULL:
             sqlite3_reset(self.active)
             self.active = NULL
+        return 0
+
+    cdef int count_rows(self, bint counts) except -1:
+        """Switch the triggers that count rows; whoever switches them off counts by himself.
+
+        It makes SQLite compile the statements anew at their next use, so it pays for many rows.
+        """
+        if self.uncounting == counts:
+            self.settle()
+            self.apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, counts)
+            self.uncounting = not counts
         return 0
 
     cdef int compile(self, Query query) except -1:
@@ -152,6 +167,7 @@ cdef class Patience:
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
             return False
-        time.sleep(min(self.nap_s, remaining))
-        self.nap_s = min(self.nap_s * 2, LONGEST_NAP_MS / 1000.0)
+        # At random, lest it keeps step with the other process's commits.
+        time.sleep(min(self.nap_s * random(), remaining))
+        self.nap_s = min(self.nap_s * 2, LONGEST_NAP_S)
         return True

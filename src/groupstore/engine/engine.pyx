@@ -510,6 +510,7 @@ cdef class Engine:
     cdef int finish(self, Connection writer) except -1:
         """Commit what was done since `begin`, and tell those who watch."""
         writer.settle()
+        writer.count_rows(True)
         if writer.hold & BRACKET:
             try:
                 writer.run(RELEASE if writer.hold & JOINED else COMMIT, "commit")
@@ -527,6 +528,7 @@ cdef class Engine:
         writer.settle()
         del self.staged[self.staged_before:]
         try:
+            writer.count_rows(True)
             if writer.hold & BRACKET and writer.in_transaction():
                 if writer.hold & JOINED:
                     writer.run(ROLLBACK_TO, "rollback")
@@ -606,6 +608,9 @@ cdef class Engine:
         """Copy the WAL into the database as far as readers allow, without waiting for them."""
         try:
             self.writer.apsw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:
+            # Another process is at it.
+            pass
         except apsw.Error as error:
             # Nothing is lost: what is committed stays in the WAL.
             _logger.warning("close: the checkpoint of %s failed: %s", self.path, error)

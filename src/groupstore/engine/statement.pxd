@@ -17,17 +17,20 @@ cdef enum:
     ROLLBACK_TO
     GET
     EXPIRY
+    UPDATE
+    UPDATE_KEEPING_EXPIRY
     SET
-    SET_KEEPING_EXPIRY
     ADD
     EXPIRE
     POP
     DELETE
+    DELETE_ROW
     DELETE_EXPIRED_KEY
-    DELETE_GROUPS
-    DELETE_EXPIRED_OF_GROUPS
-    PURGE
-    PURGE_RETURNING
+    DELETE_GROUP
+    EXPIRED
+    COUNT_ADDED
+    COUNT_REMOVED
+    FORGET_GROUP
     ALL
     PAGE
     PAGE_REVERSE
@@ -53,3 +56,4 @@ cdef int bind_expiry(sqlite3_stmt *statement, int index, int64_t expires_at_ms) 
 cdef object column_str(sqlite3_stmt *statement, int index)
 cdef object column_value(sqlite3_stmt *statement, int index)
 cdef int64_t column_expiry(sqlite3_stmt *statement, int index) noexcept nogil
+cdef object column_name(sqlite3_stmt *statement, int index)

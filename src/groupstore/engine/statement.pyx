@@ -42,15 +42,20 @@ define(ROLLBACK_TO, "ROLLBACK TO groupstore")
 define(GET, "SELECT expires_at, entry_value FROM entries WHERE group_name = ?1 AND entry_key = ?2")
 define(EXPIRY, "SELECT expires_at FROM entries WHERE group_name = ?1 AND entry_key = ?2")
 
+# A set tries the update first: with triggers on INSERT an upsert costs 1.4 times as much, even
+# where it only updates, for SQLite then keeps a journal of the statement.
+define(UPDATE, """
+UPDATE entries SET entry_value = ?3, expires_at = ?4 WHERE group_name = ?1 AND entry_key = ?2""")
+
+define(UPDATE_KEEPING_EXPIRY, """
+UPDATE entries SET entry_value = ?3, expires_at = CASE WHEN expires_at > ?4 THEN expires_at END
+WHERE group_name = ?1 AND entry_key = ?2""")
+
+# An upsert, as another process may have inserted the key since the update found none.
 define(SET, """
 INSERT INTO entries (group_name, entry_key, entry_value, expires_at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (group_name, entry_key)
 DO UPDATE SET entry_value = excluded.entry_value, expires_at = excluded.expires_at""")
-
-define(SET_KEEPING_EXPIRY, """
-INSERT INTO entries (group_name, entry_key, entry_value, expires_at) VALUES (?1, ?2, ?3, NULL)
-ON CONFLICT (group_name, entry_key) DO UPDATE SET entry_value = excluded.entry_value,
-expires_at = CASE WHEN expires_at > ?4 THEN expires_at END""")
 
 define(ADD, """
 INSERT INTO entries (group_name, entry_key, entry_value, expires_at) VALUES (?1, ?2, ?3, ?4)
@@ -70,33 +75,28 @@ define(DELETE, """
 DELETE FROM entries WHERE group_name = ?1 AND entry_key = ?2
 AND (expires_at IS NULL OR expires_at > ?3)""")
 
+define(DELETE_ROW, "DELETE FROM entries WHERE group_name = ?1 AND entry_key = ?2")
+
 define(DELETE_EXPIRED_KEY, """
 DELETE FROM entries WHERE group_name = ?1 AND entry_key = ?2 AND expires_at <= ?3""")
 
-define(DELETE_GROUPS, """
-DELETE FROM entries WHERE group_name >= ?1 AND group_name < ?2
-AND (expires_at IS NULL OR expires_at > ?3)""")
+define(DELETE_GROUP, "DELETE FROM entries WHERE group_name = ?1")
 
-# What has expired goes with its group, unless that is all the group holds. The groups' counts
-# tell without a look at the live rows.
-define(DELETE_EXPIRED_OF_GROUPS, """
-DELETE FROM entries INDEXED BY entries_expires_at_idx
-WHERE expires_at <= ?3 AND group_name >= ?1 AND group_name < ?2 AND group_name IN (
-    SELECT g.group_name FROM groupstore_groups AS g JOIN (
-        SELECT group_name, count(*) AS expired FROM entries INDEXED BY entries_expires_at_idx
-        WHERE expires_at <= ?3 AND group_name >= ?1 AND group_name < ?2 GROUP BY group_name
-    ) AS e ON e.group_name = g.group_name WHERE g.row_count > e.expired)""")
-
-define(PURGE, """
-DELETE FROM entries WHERE (group_name, entry_key) IN (
+define(EXPIRED, """
 SELECT group_name, entry_key FROM entries INDEXED BY entries_expires_at_idx
-WHERE expires_at <= ?3 AND group_name >= ?1 AND group_name < ?2 LIMIT ?4)""")
+WHERE expires_at <= ?3 AND group_name >= ?1 AND group_name < ?2
+AND typeof(entry_key) = 'text' LIMIT ?4""")
 
-define(PURGE_RETURNING, """
-DELETE FROM entries WHERE (group_name, entry_key) IN (
-SELECT group_name, entry_key FROM entries INDEXED BY entries_expires_at_idx
-WHERE expires_at <= ?3 AND group_name >= ?1 AND group_name < ?2 LIMIT ?4)
-RETURNING group_name, entry_key""")
+# What the triggers would do row by row, for many rows at once. The triggers on the counts
+# themselves carry it on to the namespaces.
+define(COUNT_ADDED, """
+INSERT INTO groupstore_groups VALUES (?1, ?2)
+ON CONFLICT (group_name) DO UPDATE SET row_count = row_count + ?2""")
+
+define(COUNT_REMOVED, """
+UPDATE groupstore_groups SET row_count = row_count - ?2 WHERE group_name = ?1""")
+
+define(FORGET_GROUP, "DELETE FROM groupstore_groups WHERE group_name = ?1")
 
 define(ALL, """
 SELECT entry_key, entry_value FROM entries WHERE group_name = ?1
@@ -153,7 +153,7 @@ AND (expires_at IS NULL OR expires_at > ?3)""")
 define(
     GROUPS,
     """
-SELECT g.group_name FROM groupstore_groups AS g LEFT JOIN (
+SELECT g.group_name, g.row_count - coalesce(e.expired, 0) FROM groupstore_groups AS g LEFT JOIN (
     SELECT group_name, count(*) AS expired FROM entries INDEXED BY entries_expires_at_idx
     WHERE expires_at <= ?3 AND group_name >= ?1 AND group_name < ?2 GROUP BY group_name
 ) AS e ON e.group_name = g.group_name
@@ -245,6 +245,13 @@ cdef object column_str(sqlite3_stmt *statement, int index):
         return decode_utf8(data, size, NULL)
     except UnicodeDecodeError:
         return None
+
+
+cdef object column_name(sqlite3_stmt *statement, int index):
+    """The bytes of a group or key, whatever another program wrote there."""
+    cdef Py_ssize_t size
+    cdef const char *data = column_bytes(statement, index, &size)
+    return PyBytes_FromStringAndSize(data, size)
 
 
 cdef object column_value(sqlite3_stmt *statement, int index):

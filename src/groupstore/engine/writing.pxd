@@ -1,6 +1,7 @@
 from libc.stdint cimport int64_t
 
 from groupstore.engine.connection cimport Connection
+from groupstore.engine.event cimport Kind
 from groupstore.engine.key_range cimport KeyRange
 from groupstore.engine.reading cimport Reading
 
@@ -23,5 +24,6 @@ cdef class Writing(Reading):
     ) except -1
     cdef object take(self, object group, object key, str verb)
     cdef int64_t delete_groups(self, KeyRange names, str verb) except -1
+    cdef int stage_removal(self, Kind kind, bytes name, bytes key) except -1
     cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1
 

@@ -6,19 +6,22 @@ Each is one transaction: a single statement that commits by itself, or several i
 from libc.stdint cimport int64_t
 
 from groupstore.engine cimport event as events
-from groupstore.engine.argument cimport Text, str_argument, text_argument, value_argument
+from groupstore.engine.argument cimport (
+    Text, str_argument, text_argument, text_of, value_argument,
+)
 from groupstore.engine.connection cimport Connection
+from groupstore.engine.event cimport Kind
 from groupstore.engine.expiry cimport KEPT, NEVER, now_ms, parse_expiry
 from groupstore.engine.key_range cimport KeyRange, bind_range, group_range, one_group
 from groupstore.engine.reading cimport Reading, key_list, look_up, named, not_found
 from groupstore.engine.sqlite cimport (
     SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3_bind_int64,
-    sqlite3_changes64, sqlite3_reset, sqlite3_stmt, sqlite_routines,
+    sqlite3_changes64, sqlite3_column_int64, sqlite3_stmt, sqlite_routines,
 )
 from groupstore.engine.statement cimport (
-    DELETE, DELETE_EXPIRED_KEY, DELETE_EXPIRED_OF_GROUPS, DELETE_GROUPS, EXPIRE, EXPIRY, GET,
-    GROUPS, POP, PURGE, PURGE_RETURNING, SET, SET_KEEPING_EXPIRY, Query, bind_expiry, bind_text, bind_value, column_expiry,
-    column_str, column_value,
+    COUNT_ADDED, COUNT_REMOVED, DELETE, DELETE_EXPIRED_KEY, DELETE_GROUP, DELETE_ROW, EXPIRE,
+    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, POP, SET, UPDATE, UPDATE_KEEPING_EXPIRY, Query,
+    bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
 )
 from groupstore.config import KEEP
 from groupstore.engine.reading import MISSING
@@ -29,6 +32,9 @@ groupstore_routines = sqlite_routines()
 
 cdef enum:
     ALL_ROWS = -1
+    # From how many rows on it pays to switch the counting triggers off: that has SQLite compile
+    # a handful of statements anew, at the cost of some fifty rows' triggers.
+    BULK_ROWS = 256
     # Rows that a purge removes in one transaction: writers wait for no more than that.
     PURGE_ROWS = 1000
 
@@ -53,16 +59,10 @@ cdef class Writing(Reading):
         self, Connection writer, str full, str key, object value, int64_t expires_at_ms, str verb
     ) except -1:
         """Write an entry that was checked, and note its event."""
-        cdef bint keeps = expires_at_ms == KEPT
-        cdef sqlite3_stmt *statement = writer.statement(SET_KEEPING_EXPIRY if keeps else SET)
-        cdef int code = bind_text(statement, 1, text_argument(full, verb, "group"))
-        if code == SQLITE_OK:
-            code = bind_text(statement, 2, text_argument(key, verb, "key"))
-        if code == SQLITE_OK:
-            code = bind_value(statement, 3, value)
-        if code == SQLITE_OK:
-            bind_expiry(statement, 4, now_ms() if keeps else expires_at_ms)
-            code = writer.step(statement)
+        cdef Query query = UPDATE_KEEPING_EXPIRY if expires_at_ms == KEPT else UPDATE
+        cdef int code = write_entry(writer, query, full, key, value, expires_at_ms)
+        if code == SQLITE_DONE and sqlite3_changes64(writer.raw) == 0:
+            code = write_entry(writer, SET, full, key, value, expires_at_ms)
         if code != SQLITE_DONE:
             raise writer.failure(code, named(verb, full[len(self._prefix):], key))
         return self._engine.stage(events.SET, full, key, value)
@@ -190,24 +190,27 @@ cdef class Writing(Reading):
     cdef int put_all(
         self, Connection writer, str full, list pairs, int64_t expires_at_ms
     ) except -1:
-        cdef bint keeps = expires_at_ms == KEPT
+        cdef Query query = UPDATE_KEEPING_EXPIRY if expires_at_ms == KEPT else UPDATE
         cdef bint watched = self._engine.dispatcher.wanted(full)
-        cdef sqlite3_stmt *statement = writer.statement(SET_KEEPING_EXPIRY if keeps else SET)
-        cdef int code = bind_text(statement, 1, text_argument(full, "set_many", "group"))
+        cdef bint counts = len(pairs) >= BULK_ROWS
+        cdef int64_t added = 0
+        cdef int code
         cdef str key
-        bind_expiry(statement, 4, now_ms() if keeps else expires_at_ms)
+        if counts:
+            writer.count_rows(False)
         for key, value in pairs:
-            if code == SQLITE_OK:
-                code = bind_text(statement, 2, text_argument(key, "set_many", "key"))
-            if code == SQLITE_OK:
-                code = bind_value(statement, 3, value)
-            if code == SQLITE_OK:
-                code = writer.step_once(statement)
+            code = write_entry(writer, query, full, key, value, expires_at_ms)
+            if code == SQLITE_DONE and sqlite3_changes64(writer.raw) == 0:
+                code = write_entry(writer, SET, full, key, value, expires_at_ms)
+                added += 1
             if code != SQLITE_DONE:
                 raise writer.failure(code, named("set_many", full[len(self._prefix):], key))
-            code = sqlite3_reset(statement)
             if watched:
                 self._engine.stage(events.SET, full, key, value)
+        if counts:
+            writer.count_rows(True)
+            if added:
+                change_count(writer, COUNT_ADDED, full.encode(), added)
         return 0
 
     def expire(self, group, key, ttl):
@@ -359,26 +362,32 @@ cdef class Writing(Reading):
         return self.delete_groups(names, "delete_prefix")
 
     cdef int64_t delete_groups(self, KeyRange names, str verb) except -1:
-        cdef int64_t removed = 0
-        cdef int64_t now
         cdef list doomed
+        cdef int64_t removed
         cdef Connection writer
         self.check_writable(verb)
         writer = self._engine.begin(self.block, True, verb)
         try:
-            now = now_ms()
-            doomed = live_groups(writer, names, now, verb)
-            if doomed:
-                delete_rows(writer, DELETE_EXPIRED_OF_GROUPS, names, now, verb)
-                removed = delete_rows(writer, DELETE_GROUPS, names, now, verb)
-            for full in doomed:
-                if full is not None:
-                    self._engine.stage(events.DELETE_GROUP, full, None, None)
+            doomed = live_groups(writer, names, verb)
+            removed = sum([live_keys for _, live_keys in doomed])
+            remove_groups(writer, doomed, removed >= BULK_ROWS, verb)
+            if self._engine.dispatcher.active():
+                for name, _ in doomed:
+                    self.stage_removal(events.DELETE_GROUP, name, None)
         except BaseException:
             self._engine.abandon(writer)
             raise
         self._engine.finish(writer)
         return removed
+
+    cdef int stage_removal(self, Kind kind, bytes name, bytes key) except -1:
+        """Note the event of a removed group or key; one that is no UTF-8 can have none."""
+        try:
+            full = name.decode()
+            local = None if key is None else key.decode()
+        except UnicodeDecodeError:
+            return 0
+        return self._engine.stage(kind, full, local, None)
 
     def purge_expired(self):
         """Remove the rows that have expired by now; how many there were.
@@ -396,48 +405,111 @@ cdef class Writing(Reading):
         return purged
 
     cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1:
-        cdef Connection writer = self._engine.begin(self.block, False, "purge_expired")
-        cdef bint watched = self._engine.dispatcher.active()
-        cdef int64_t purged
-        cdef sqlite3_stmt *statement
+        cdef Connection writer = self._engine.begin(self.block, True, "purge_expired")
+        cdef list expired
         try:
-            statement = writer.statement(PURGE_RETURNING if watched else PURGE)
-            bind_range(statement, names)
-            sqlite3_bind_int64(statement, 3, now)
-            sqlite3_bind_int64(statement, 4, PURGE_ROWS)
-            while writer.next_row(statement, "purge_expired"):
-                full = column_str(statement, 0)
-                key = column_str(statement, 1)
-                if full is not None and key is not None:
-                    self._engine.stage(events.EXPIRED, full, key, None)
-            purged = sqlite3_changes64(writer.raw)
+            expired = expired_rows(writer, names, now)
+            remove_rows(writer, expired)
+            if self._engine.dispatcher.active():
+                for name, key in expired:
+                    self.stage_removal(events.EXPIRED, name, key)
         except BaseException:
             self._engine.abandon(writer)
             raise
         self._engine.finish(writer)
-        return purged
+        return len(expired)
 
 
-cdef list live_groups(Connection writer, KeyRange names, int64_t now, str verb):
-    """The groups of a range with live keys, in order; None for a name that is not UTF-8."""
+cdef int write_entry(
+    Connection writer, Query query, str full, str key, object value, int64_t expires_at_ms
+) except -1:
+    """Bind and run one of the statements that write an entry."""
+    cdef sqlite3_stmt *statement = writer.statement(query)
+    cdef int code = bind_text(statement, 1, text_argument(full, "", ""))
+    if code == SQLITE_OK:
+        code = bind_text(statement, 2, text_argument(key, "", ""))
+    if code == SQLITE_OK:
+        code = bind_value(statement, 3, value)
+    if code != SQLITE_OK:
+        return code
+    if query == UPDATE_KEEPING_EXPIRY:
+        sqlite3_bind_int64(statement, 4, now_ms())
+    else:
+        # A new key has no expiry that could be kept.
+        bind_expiry(statement, 4, NEVER if expires_at_ms == KEPT else expires_at_ms)
+    return writer.step(statement)
+
+
+cdef int run_on(
+    Connection writer, Query query, bytes name, bytes key, str verb
+) except -1:
+    """Run a statement on a group, or on a key where that is not None."""
+    cdef sqlite3_stmt *statement = writer.statement(query)
+    bind_text(statement, 1, text_of(name))
+    if key is not None:
+        bind_text(statement, 2, text_of(key))
+    writer.next_row(statement, verb)
+    return 0
+
+
+cdef int change_count(Connection writer, Query query, bytes name, int64_t rows) except -1:
+    cdef sqlite3_stmt *statement = writer.statement(query)
+    sqlite3_bind_int64(statement, 2, rows)
+    return run_on(writer, query, name, None, "count")
+
+
+cdef int remove_groups(Connection writer, list doomed, bint counts, str verb) except -1:
+    """Remove all rows of groups; with `counts` the triggers are off meanwhile."""
+    if counts:
+        writer.count_rows(False)
+    for name, _ in doomed:
+        run_on(writer, DELETE_GROUP, name, None, verb)
+    if counts:
+        writer.count_rows(True)
+        for name, _ in doomed:
+            run_on(writer, FORGET_GROUP, name, None, verb)
+    return 0
+
+
+cdef list expired_rows(Connection writer, KeyRange names, int64_t now):
+    """The groups and keys of the next rows to purge."""
     cdef list found = []
-    cdef sqlite3_stmt *statement = writer.statement(GROUPS)
+    cdef sqlite3_stmt *statement = writer.statement(EXPIRED)
     bind_range(statement, names)
     sqlite3_bind_int64(statement, 3, now)
-    sqlite3_bind_int64(statement, 4, ALL_ROWS)
-    while writer.next_row(statement, verb):
-        found.append(column_str(statement, 0))
+    sqlite3_bind_int64(statement, 4, PURGE_ROWS)
+    while writer.next_row(statement, "purge_expired"):
+        found.append((column_name(statement, 0), column_name(statement, 1)))
     return found
 
 
-cdef int64_t delete_rows(
-    Connection writer, Query query, KeyRange names, int64_t now, str verb
-) except -1:
-    cdef sqlite3_stmt *statement = writer.statement(query)
+cdef int remove_rows(Connection writer, list rows) except -1:
+    """Remove rows by group and key, counting them a group at once where they are many."""
+    cdef bint counts = len(rows) >= BULK_ROWS
+    cdef dict removed = {}
+    if counts:
+        writer.count_rows(False)
+    for name, key in rows:
+        run_on(writer, DELETE_ROW, name, key, "purge_expired")
+        if counts:
+            removed[name] = removed.get(name, 0) + 1
+    if counts:
+        writer.count_rows(True)
+        for name, number in removed.items():
+            change_count(writer, COUNT_REMOVED, name, number)
+    return 0
+
+
+cdef list live_groups(Connection writer, KeyRange names, str verb):
+    """The groups of a range with live keys, in order, each with their number."""
+    cdef list found = []
+    cdef sqlite3_stmt *statement = writer.statement(GROUPS)
     bind_range(statement, names)
-    sqlite3_bind_int64(statement, 3, now)
-    writer.next_row(statement, verb)
-    return sqlite3_changes64(writer.raw)
+    sqlite3_bind_int64(statement, 3, now_ms())
+    sqlite3_bind_int64(statement, 4, ALL_ROWS)
+    while writer.next_row(statement, verb):
+        found.append((column_name(statement, 0), sqlite3_column_int64(statement, 1)))
+    return found
 
 
 cdef list pair_list(object items):

@@ -9,6 +9,8 @@ Token = tuple[int, str, str]
 # Types of the tokens that Jinja2 does not have.
 COMMENT = "go_comment"
 RAW_STRING = "go_raw_string"
+# What the lexer puts in place of a carriage return.
+HIDDEN_RETURN = "\x1c\x1d"
 
 _ACTION = "a Go action other than {{ .key }} and {{ index . \"key\" }}"
 # Jinja2 would take these for names.
@@ -87,7 +89,7 @@ def _index(words: list[Token]) -> list[tuple[int, str]]:
     for line, kind, text in words[2:]:
         if kind == RAW_STRING:
             # No escapes in there, and Go leaves out carriage returns.
-            literal = text.replace("\x1c\x1d", "").replace("\\", "\\\\")
+            literal = text.replace(HIDDEN_RETURN, "").replace("\\", "\\\\")
         elif kind == "string":
             literal = text
         else:

@@ -51,11 +51,11 @@ def _hide_returns(source: str) -> str:
     In its place stand two other characters of white space, so that nothing is lexed otherwise;
     white space is only ever trimmed as a whole.
     """
-    return source.replace("\x1c", "\x1c\x1e").replace("\r", "\x1c\x1d")
+    return source.replace("\x1c", "\x1c\x1e").replace("\r", go_form.HIDDEN_RETURN)
 
 
 def _show_returns(text: str) -> str:
-    return text.replace("\x1c\x1d", "\r").replace("\x1c\x1e", "\x1c")
+    return text.replace(go_form.HIDDEN_RETURN, "\r").replace("\x1c\x1e", "\x1c")
 
 
 class TemplateLexer(Lexer):

@@ -11,8 +11,10 @@ STEPS = 1_000_000
 TEXT_BYTES = 16 << 20
 # Python's own limit on printing an integer lies above (4,300 digits) and can be switched off.
 INTEGER_BITS = 4096
-# Of values inside values, and of calls inside calls: well under Python's limit on recursion.
+# Of values in values, and of calls in calls: what takes Python's stack stays well under its limit.
 DEPTH = 64
+# Of statements and expressions in one another.
+NESTING = 100
 # Parsing and compiling take some 20 microseconds and 2 KiB a token.
 TOKENS = 30_000
 LINES = 1_000_000

@@ -1,0 +1,71 @@
+"""Templates: Jinja2's language and Go's field form, safe to render whoever wrote them.
+
+    render("{{ .host }}:{{ port }}", {"host": "example.org", "port": "80"}, strict=True)
+
+Text becomes tokens with Go's actions turned into Jinja2's (`lexing`, `go_form`), is parsed, checked
+against what is allowed (`checking`), and compiled to code (`compiling`) that does nothing but
+through a `Rendering` (`context`): it alone knows what values there are and counts what they take.
+"""
+
+from collections.abc import Generator, Mapping
+from typing import NoReturn
+
+from groupstore.errors import TemplateError
+from groupstore.template.cache import Cache
+from groupstore.template.compiling import Compiled
+from groupstore.template.context import Rendering
+from groupstore.template.limits import check_text, utf8_size
+
+__all__ = ["render"]
+
+_DELIMITERS = ("{{", "{%", "{#")
+# Pieces of the output to be collected before they are made one text.
+_PIECES = 4096
+_MESSAGE_LENGTH = 300
+
+_cache = Cache()
+
+
+def render(template: str, entries: Mapping[str, str | bytes], *, strict: bool) -> str:
+    """Render a template with `entries` as its variables, `bytes` read as UTF-8.
+
+    The variables of `{{ name }}` are the entries, then the function `range`; `{{ .name }}`,
+    `{{ index . "any name" }}` and `{{ entries["any name"] }}` always are entries. One that is
+    missing renders as `<no value>`; with `strict`, to use it is an error, but for the test
+    `defined` and the filter `default`. Text outside of actions stays as it is, nothing is escaped.
+
+    Of Jinja2 there are the statements `if`, `for`, `set`, `macro`, `call`, `filter`, `with` and
+    `raw`, the filters and tests that are safe, and the methods of text and mappings that are.
+    A name that has a meaning in Go's templates only (`end`, `else`), or that Jinja2 reserves, can
+    be had as `{{ .end }}`; white space before a dot is Go's, too.
+
+    Raises TemplateError, with the line, for what is wrong with the template, fails in it, or is
+    more than it may use: a million steps, 16 MiB for the output or any text, integers of 4,096
+    bits. Raises TypeError where `template` is no `str`.
+    """
+    if not isinstance(template, str):
+        raise TypeError(f"render: a template is a str, not {type(template).__name__}")
+    compiled = None
+    try:
+        check_text(utf8_size(template))
+        if not any(delimiter in template for delimiter in _DELIMITERS):
+            return template
+        compiled = _cache.get(template)
+        return _collect(compiled.root(Rendering(entries, strict=strict)))
+    except Exception as error:
+        failure, cause = _failure(error, compiled), error
+    # What a failed template has made is in the frames of its traceback, and would live on there.
+    raise failure from cause.with_traceback(None)
+
+
+def _collect(pieces: Generator[tuple[str, ...]]) -> str:
+    """The output as one text, given up as soon as it is too long."""
+    texts: list[str] = []
+    recent: list[str] = []
+    length = size = 0
+    for piece in pieces:
+        recent += piece
+        length += sum(map(len, piece))
+        if length > TEXT_BYTES: 
+            pieces.throw(...)
+    return ""

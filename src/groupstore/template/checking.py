@@ -1,0 +1,188 @@
+"""What of Jinja2's language a template may use, and where it has to pay for steps."""
+
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import nodes
+from jinja2.exceptions import TemplateAssertionError
+
+from groupstore.template.limits import NESTING
+
+_STATEMENTS = (
+    nodes.Template,
+    nodes.Output,
+    nodes.If,
+    nodes.For,
+    nodes.Macro,
+    nodes.CallBlock,
+    nodes.FilterBlock,
+    nodes.With,
+    nodes.Assign,
+    nodes.AssignBlock,
+)
+_EXPRESSIONS = (
+    nodes.TemplateData,
+    nodes.Const,
+    nodes.Name,
+    nodes.Tuple,
+    nodes.List,
+    nodes.Dict,
+    nodes.Pair,
+    nodes.Keyword,
+    nodes.CondExpr,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Call,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.Concat,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.Pos,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+    nodes.Pow,
+)
+_ALLOWED = frozenset(_STATEMENTS + _EXPRESSIONS)
+_TAGS = {"ScopedEvalContextModifier": "autoescape", "FromImport": "from", "NSRef": "set a.b"}
+# `entries` is the mapping, whatever a template does; Jinja2 has an object of its own for `self`,
+# which here is a name like others.
+_ENTRIES = "entries"
+_NOT_ASSIGNED = frozenset({_ENTRIES, "self"})
+_PAYING = (nodes.For, nodes.Macro, nodes.CallBlock)
+
+
+def check(template: nodes.Template) -> None:
+    """Refuse what the sandbox does not know, and put in the calls that keep its limits.
+
+    Raises TemplateAssertionError, with the line. Uses no recursion: a template can be nested
+    deeper than Python's stack.
+    """
+    pending: list[tuple[nodes.Node, int]] = [(template, 0)]
+    seen: list[nodes.Node] = []
+    while pending:
+        node, depth = pending.pop()
+        if type(node) not in _ALLOWED:
+            kind = type(node).__name__
+            _fail(f"{{% {_TAGS.get(kind, kind.lower())} %}} is not available", node)
+        if depth > NESTING:
+            _fail(f"nested more than {NESTING} deep", node)
+        _check_names(node)
+        _replace_names(node)
+        seen.append(node)
+        pending.extend(
+            (child, depth + 1)
+            for child in node.iter_child_nodes()
+            if not isinstance(child, nodes.EnvironmentAttribute)
+        )
+    for node in seen:
+        _instrument(node)
+
+
+def _fail(message: str, node: nodes.Node) -> None:
+    raise TemplateAssertionError(message, node.lineno)
+
+
+def _is_normal(name: str) -> bool:
+    """Whether Python takes the name as it is: it would take `ﬁ` for `fi`."""
+    return name.isascii() or unicodedata.normalize("NFKC", name) == name
+
+
+def _check_names(node: nodes.Node) -> None:
+    """Refuse the names that the template gives to something, where they can't be given."""
+    name = None
+    if isinstance(node, nodes.Name) and node.ctx != "load":
+        name = node.name
+    elif isinstance(node, nodes.Macro):
+        name = node.name
+    elif isinstance(node, nodes.Keyword):
+        name = node.key
+    if name is None:
+        return
+    if name in _NOT_ASSIGNED:
+        _fail(f"{name!r} can't be assigned", node)
+    if not _is_normal(name):
+        _fail(f"{name!r} is no name in Unicode's form NFKC", node)
+
+
+def _replace_names(node: nodes.Node) -> None:
+    """Replace the names in `node` that Jinja2 would not look up as keys."""
+    for field, value in node.iter_fields():
+        if isinstance(value, list):
+            value[:] = map(_replaced, value)
+        else:
+            setattr(node, field, _replaced(value))
+
+
+def _replaced(value: Any) -> Any:
+    if not isinstance(value, nodes.Name) or value.ctx != "load":
+        return value
+    entries = nodes.EnvironmentAttribute(_ENTRIES, lineno=value.lineno)
+    if value.name == _ENTRIES:
+        return entries
+    if value.name in _NOT_ASSIGNED or not _is_normal(value.name):
+        key = nodes.Const(value.name, lineno=value.lineno)
+        return nodes.Getitem(entries, key, "load", lineno=value.lineno)
+    return value
+
+
+def _instrument(node: nodes.Node) -> None:
+    """Put calls of the rendering's methods around what would run unchecked."""
+    if isinstance(node, nodes.For):
+        node.iter = _call("iterable", node.iter)
+        _charge(node.body, node.body, node.lineno)
+        if node.test is not None:
+            node.test = nodes.And(_step([node.test], node.lineno), node.test, lineno=node.lineno)
+    elif isinstance(node, (nodes.Macro, nodes.CallBlock)):
+        _charge(node.body, [*node.defaults, *node.body], node.lineno)
+    elif isinstance(node, (nodes.Call, nodes.Filter, nodes.Test)):
+        if node.dyn_args is not None:
+            node.dyn_args = _call("spread", node.dyn_args)
+        if node.dyn_kwargs is not None:
+            node.dyn_kwargs = _call("spread_keywords", node.dyn_kwargs)
+    elif isinstance(node, nodes.CondExpr) and node.expr2 is None:
+        # Jinja2 has an undefined value there, which prints as nothing.
+        node.expr2 = nodes.Const("", lineno=node.lineno)
+
+
+def _call(method: str, *arguments: nodes.Expr) -> nodes.Call:
+    line = arguments[0].lineno
+    function = nodes.EnvironmentAttribute(method, lineno=line)
+    return nodes.Call(function, list(arguments), [], None, None, lineno=line)
+
+
+def _step(work: Sequence[nodes.Node], line: int) -> nodes.Call:
+    return _call("step", nodes.Const(1 + (_weight(work) >> 3), lineno=line))
+
+
+def _charge(body: list[nodes.Node], work: Sequence[nodes.Node], line: int) -> None:
+    body.insert(0, nodes.ExprStmt(_step(work, line), lineno=line))
+
+
+def _weight(work: Sequence[nodes.Node]) -> int:
+    """How many nodes are evaluated, at most, by doing `work` once; long texts count more.
+
+    The bodies of loops and macros in there pay for themselves.
+    """
+    weight = 0
+    pending = list(work)
+    while pending:
+        node = pending.pop()
+        weight += 1
+        if isinstance(node, nodes.TemplateData):
+            weight += len(node.data) >> 6
+        elif isinstance(node, nodes.Const) and isinstance(node.value, str):
+            weight += len(node.value) >> 6
+        paid = ("body",) if isinstance(node, _PAYING) else ()
+        pending.extend(node.iter_child_nodes(exclude=paid))
+    return weight
