@@ -33,6 +33,7 @@ setup(
             "wraparound": False,
             "cdivision": True,
             "auto_pickle": False,
+            "autotestdict": False,
             "freethreading_compatible": True,
         },
     ),

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import groupstore
-
 from benchmarks.floor import Floor
 from benchmarks.rounds import Ratio, compare
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import apsw
+
 import groupstore
 
 SUBJECTS = ("points", "bulk", "extras")

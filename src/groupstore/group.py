@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -55,9 +55,7 @@ class Group(MutableMapping[str, Value]):
     def __len__(self) -> int:
         return self._face.count(self._name)
 
-    def set(
-        self, key: str, value: Value, *, ttl: float | timedelta | Keep | None = None
-    ) -> None:
+    def set(self, key: str, value: Value, *, ttl: float | timedelta | Keep | None = None) -> None:
         """Set `key`, to expire after `ttl`; as `Store.set`."""
         self._face.set(self._name, key, value, ttl=ttl)
 
@@ -85,12 +83,8 @@ class Group(MutableMapping[str, Value]):
         """Remove every live key, in one transaction."""
         self._face.delete_group(self._name)
 
-    def update(
-        self, items: Mapping[str, Value] | Iterable[tuple[str, Value]] = (), /, **named: Value
-    ) -> None:
+    def update(self, items: Any = (), /, **named: Value) -> None:
         """Set all of `items` and the named ones, in one transaction."""
-        if not isinstance(items, Mapping) and hasattr(items, "keys"):
-            items = {key: items[key] for key in items.keys()}  # noqa: SIM118
         self._face.set_many(self._name, [*dict(items).items(), *named.items()])
 
     def __repr__(self) -> str:

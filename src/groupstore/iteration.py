@@ -88,9 +88,7 @@ class Face(Keyspace):
         separator.
         """
         if not isinstance(separator, str):
-            raise TypeError(
-                f"get_split: separator must be str, not {type(separator).__name__}"
-            )
+            raise TypeError(f"get_split: separator must be str, not {type(separator).__name__}")
         if not separator:
             raise ValueError("get_split: separator must not be empty")
         return iter(self._text(group, key, "get_split").split(separator))

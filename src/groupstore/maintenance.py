@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import apsw
 
 from groupstore import schema
 from groupstore.errors import CorruptStoreError
+from groupstore.opening import Patience
 
 if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
@@ -111,14 +111,5 @@ def check(engine: Engine) -> list[str]:
 def vacuum(engine: Engine) -> None:
     """Rebuild the file without its free pages."""
     engine.refuse_in_transaction("vacuum")
-    end = time.monotonic() + float(engine.config.busy_timeout)
     with engine.alone("vacuum") as connection:
-        while True:
-            try:
-                connection.execute("VACUUM")
-            except apsw.BusyError:
-                if time.monotonic() >= end:
-                    raise
-                time.sleep(0.01)
-            else:
-                return
+        Patience(engine.config)(lambda: connection.execute("VACUUM"))

@@ -47,7 +47,7 @@ class Database(NamedTuple):
         Raises what `open_database` raises.
         """
         with _errors_of(self.path):
-            return _connect(self.path, self.config, _Patience(self.config), self.immutable)
+            return _connect(self.path, self.config, Patience(self.config), self.immutable)
 
 
 def open_database(config: StoreConfig) -> Database:
@@ -73,7 +73,7 @@ def open_database(config: StoreConfig) -> Database:
         return _open_read_write(path, config)
 
 
-class _Patience:
+class Patience:
     """Tries again what finds the database busy, until `busy_timeout` is over.
 
     SQLite's own busy handler would not let a KeyboardInterrupt through.
@@ -122,7 +122,7 @@ def _open_memory(config: StoreConfig) -> Database:
 
 
 def _open_read_write(path: str, config: StoreConfig) -> Database:
-    patience = _Patience(config)
+    patience = Patience(config)
     connection = _connect(path, config, patience)
     with _closed_on_failure(connection):
         # Before anything is written: the journal mode stands in the file's header.
@@ -141,7 +141,7 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
 
 
 def _open_read_only(path: str, config: StoreConfig) -> Database:
-    patience = _Patience(config)
+    patience = Patience(config)
     immutable = False
     try:
         connection = _connect(path, config, patience)
@@ -162,7 +162,7 @@ def _open_read_only(path: str, config: StoreConfig) -> Database:
 
 
 def _connect(
-    path: str, config: StoreConfig, patience: _Patience, immutable: bool = False
+    path: str, config: StoreConfig, patience: Patience, immutable: bool = False
 ) -> apsw.Connection:
     """A connection that has read the schema once, and so found out whether it can."""
     if immutable:

@@ -6,10 +6,10 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
+from groupstore import forking, maintenance
 from groupstore.config import Quota, StoreConfig
 from groupstore.engine.engine import Engine
 from groupstore.engine.keyspace import Keyspace, store_parts
-from groupstore import forking, maintenance
 from groupstore.observing import OpenFace
 from groupstore.opening import open_database
 from groupstore.purge import Purger
@@ -55,10 +55,10 @@ class Store(OpenFace):
 
     def _start_purger(self) -> None:
         interval = self._config.purge_interval
-        if not interval or self._config.read_only:
+        if not isinstance(interval, float) or interval == 0 or self._config.read_only:
             return
         keyspace = Keyspace.__new__(Keyspace, *store_parts(self._engine))
-        self._purger = purger = Purger(keyspace, float(interval))
+        self._purger = purger = Purger(keyspace, interval)
         self._engine.on_expired = purger.wake
         self._engine.on_child = purger.start
 

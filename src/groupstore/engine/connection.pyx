@@ -3,8 +3,8 @@
 Whoever uses a connection has it alone (see engine.pyx), so nothing here locks.
 """
 
+import random
 import time
-from random import random
 
 import apsw
 
@@ -12,8 +12,9 @@ cimport cython
 from libc.stdint cimport uintptr_t
 
 from groupstore.engine.sqlite cimport (
-    SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3, sqlite3_finalize,
-    sqlite3_get_autocommit, sqlite3_reset, sqlite3_step, sqlite3_stmt, sqlite_error, sqlite_routines,
+    SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3,
+    sqlite3_finalize, sqlite3_get_autocommit, sqlite3_reset, sqlite3_step, sqlite3_stmt,
+    sqlite_error, sqlite_routines,
 )
 from groupstore.engine.statement cimport QUERY_COUNT, Query, prepare
 
@@ -168,6 +169,6 @@ cdef class Patience:
         if remaining <= 0:
             return False
         # At random, lest it keeps step with the other process's commits.
-        time.sleep(min(self.nap_s * random(), remaining))
+        time.sleep(min(self.nap_s * random.random(), remaining))
         self.nap_s = min(self.nap_s * 2, LONGEST_NAP_S)
         return True

@@ -59,7 +59,9 @@ cdef class Dispatcher:
             return True
         if self.by_group and rings_of(self.by_group, group):
             return True
-        return bool(self.by_namespace) and bool(rings_of(self.by_namespace, namespace_prefix(group)))
+        return len(self.by_namespace) != 0 and len(
+            rings_of(self.by_namespace, namespace_prefix(group))
+        ) != 0
 
     cdef int deliver(self, list events, list wakes) except -1:
         """Put each event into the rings that want it, in order; collect whom to wake."""

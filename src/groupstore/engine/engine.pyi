@@ -1,6 +1,6 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import final
+from typing import Self, final
 
 import apsw
 
@@ -15,7 +15,7 @@ class Block: ...
 class Engine:
     on_child: Callable[[], None] | None
     on_expired: Callable[[], None] | None
-    def __init__(self, database: Database) -> None: ...
+    def __new__(cls, database: Database) -> Self: ...
     @property
     def config(self) -> StoreConfig: ...
     @property

@@ -3,6 +3,8 @@ from typing import final
 
 from groupstore.event import EventType
 
+__pyx_capi__: dict[str, object]
+
 @final
 class Event:
     def __init__(

@@ -3,11 +3,11 @@
 cimport cython
 from libc.stdint cimport int64_t
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from groupstore.event import EventType
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 cdef tuple TYPES = (EventType.SET, EventType.DELETE, EventType.DELETE_GROUP, EventType.DELETE)
 cdef tuple REASONS = ("set", "delete", "delete", "expired")
 

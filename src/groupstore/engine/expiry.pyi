@@ -1,1 +1,3 @@
+__pyx_capi__: dict[str, object]
+
 def set_clock(unix_ms: int | None) -> None: ...

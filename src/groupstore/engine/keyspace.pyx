@@ -9,7 +9,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 from groupstore.engine cimport event as events
 from groupstore.engine.argument cimport str_argument, text_argument, value_argument
 from groupstore.engine.connection cimport Connection
-from groupstore.engine.engine cimport Block, Engine
+from groupstore.engine.engine cimport Block
 from groupstore.engine.expiry cimport KEPT, NEVER, now_ms, parse_expiry
 from groupstore.engine.quota cimport Limits
 from groupstore.engine.sqlite cimport (

@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 from groupstore.engine.argument cimport Text, text_of
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.expiry cimport now_ms
-from groupstore.engine.key_range cimport KeyRange, bind_range, group_range
+from groupstore.engine.key_range cimport bind_range, group_range
 from groupstore.engine.sqlite cimport (
     groupstore_routines, sqlite3_bind_int64, sqlite3_column_int64, sqlite3_stmt,
     sqlite_routines,

@@ -1,10 +1,15 @@
 from collections.abc import Callable, Iterable
 
+from typing_extensions import disjoint_base
+
 from groupstore.engine.engine import Engine
 from groupstore.key_value import KeyValue
 
+__pyx_capi__: dict[str, object]
+
 MISSING: object
 
+@disjoint_base
 class Reading:
     @property
     def _engine(self) -> Engine: ...

@@ -1,6 +1,5 @@
 """Reading: every method that leaves the file as it is, once for all faces."""
 
-from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t
 
 from groupstore.engine.argument cimport Text, count_argument, str_argument, text_argument
@@ -11,7 +10,7 @@ from groupstore.engine.key_range cimport KeyRange, bind_range, group_range, key_
 from groupstore.engine.quota cimport Limits
 from groupstore.engine.sqlite cimport (
     SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3_bind_int64,
-    sqlite3_column_int64, sqlite3_reset, sqlite3_step, sqlite3_stmt, sqlite_routines,
+    sqlite3_column_int64, sqlite3_reset, sqlite3_stmt, sqlite_routines,
 )
 from groupstore.engine.statement cimport (
     ALL, BEGIN_READ, COMMIT, COUNT_GROUP, COUNT_GROUPS, COUNT_RANGE, EXPIRED_TOTAL, EXPIRY, GET,

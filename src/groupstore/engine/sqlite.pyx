@@ -1,4 +1,4 @@
-"""SQLite's C API as APSW's copy of it offers it, and the one place that turns its codes to errors."""
+"""SQLite's C API, as APSW's copy offers it, and the one place that turns its codes to errors."""
 
 import apsw
 

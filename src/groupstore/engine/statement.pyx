@@ -7,11 +7,10 @@ from libc.stdint cimport int64_t
 from groupstore.engine.argument cimport Text
 from groupstore.engine.expiry cimport NEVER
 from groupstore.engine.sqlite cimport (
-    SQLITE_BLOB, SQLITE_NULL, SQLITE_PREPARE_PERSISTENT, SQLITE_TEXT, SQLITE_UTF8, groupstore_routines, sqlite3,
-    sqlite3_bind_blob64, sqlite3_bind_int64, sqlite3_bind_null, sqlite3_bind_text64,
-    sqlite3_column_blob, sqlite3_column_bytes, sqlite3_column_int64,
-    sqlite3_column_type,
-    sqlite3_prepare_v3, sqlite3_stmt, sqlite_routines,
+    SQLITE_BLOB, SQLITE_NULL, SQLITE_PREPARE_PERSISTENT, SQLITE_TEXT, SQLITE_UTF8,
+    groupstore_routines, sqlite3, sqlite3_bind_blob64, sqlite3_bind_int64, sqlite3_bind_null,
+    sqlite3_bind_text64, sqlite3_column_blob, sqlite3_column_bytes, sqlite3_column_int64,
+    sqlite3_column_type, sqlite3_prepare_v3, sqlite3_stmt, sqlite_routines,
 )
 
 groupstore_routines = sqlite_routines()

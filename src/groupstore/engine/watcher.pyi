@@ -1,6 +1,8 @@
 from types import TracebackType
 from typing import Self, final
 
+from typing_extensions import disjoint_base
+
 from groupstore.engine.event import Event
 
 @final
@@ -14,6 +16,7 @@ class Ring:
     @property
     def closed(self) -> bool: ...
 
+@disjoint_base
 class Watcher:
     @property
     def capacity(self) -> int: ...

@@ -1,7 +1,7 @@
 """A watcher: a bounded ring buffer of events, and those who wait at its end."""
 
+import _thread
 import time
-from _thread import TIMEOUT_MAX, allocate_lock
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
@@ -194,7 +194,7 @@ cdef class Watcher:
             return event
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            lock = allocate_lock()
+            lock = _thread.allocate_lock()
             lock.acquire()
             wake = lock.release
             if self.ring.enlist(wake):
@@ -264,4 +264,4 @@ def _remaining(deadline):
     """The seconds that `Lock.acquire` may wait until `deadline`; -1 is for ever."""
     if deadline is None:
         return -1
-    return min(max(0.0, deadline - time.monotonic()), TIMEOUT_MAX)
+    return min(max(0.0, deadline - time.monotonic()), _thread.TIMEOUT_MAX)

@@ -26,4 +26,3 @@ cdef class Writing(Reading):
     cdef int64_t delete_groups(self, KeyRange names, str verb) except -1
     cdef int stage_removal(self, Kind kind, bytes name, bytes key) except -1
     cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1
-

@@ -24,7 +24,7 @@ from groupstore.engine.statement cimport (
     bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
 )
 from groupstore.config import KEEP
-from groupstore.engine.reading import MISSING
+from groupstore.engine import reading
 from groupstore.errors import ReadOnlyError
 
 groupstore_routines = sqlite_routines()
@@ -81,7 +81,7 @@ cdef class Writing(Reading):
             return None
         return column_value(statement, 1)
 
-    def get(self, group, key, default=MISSING):
+    def get(self, group, key, default=reading.MISSING):
         """The value of `key` in `group`, `str` or `bytes` as it was set.
 
         Where there is no live key: `default`, or `NotFoundError` where none is given.
@@ -94,7 +94,7 @@ cdef class Writing(Reading):
             return value
         if expired:
             self.remove_expired(full, key)
-        if default is MISSING:
+        if default is reading.MISSING:
             raise not_found("get", group, key)
         return default
 
@@ -256,7 +256,7 @@ cdef class Writing(Reading):
             raise writer.failure(code, named("expire", full[len(self._prefix):], key))
         return sqlite3_changes64(writer.raw) != 0
 
-    def pop(self, group, key, default=MISSING):
+    def pop(self, group, key, default=reading.MISSING):
         """Remove `key` and return its value.
 
         Where there is no live key: `default`, or `NotFoundError` where none is given.
@@ -264,7 +264,7 @@ cdef class Writing(Reading):
         cdef object value = self.take(group, key, "pop")
         if value is not None:
             return value
-        if default is MISSING:
+        if default is reading.MISSING:
             raise not_found("pop", group, key)
         return default
 

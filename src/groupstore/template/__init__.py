@@ -8,13 +8,14 @@ through a `Rendering` (`context`): it alone knows what values there are and coun
 """
 
 from collections.abc import Generator, Mapping
-from typing import NoReturn
+
+from jinja2.exceptions import SecurityError
 
 from groupstore.errors import TemplateError
 from groupstore.template.cache import Cache
 from groupstore.template.compiling import Compiled
 from groupstore.template.context import Rendering
-from groupstore.template.limits import check_text, utf8_size
+from groupstore.template.limits import check_size, check_text, utf8_size
 
 __all__ = ["render"]
 
@@ -47,7 +48,7 @@ def render(template: str, entries: Mapping[str, str | bytes], *, strict: bool) -
         raise TypeError(f"render: a template is a str, not {type(template).__name__}")
     compiled = None
     try:
-        check_text(utf8_size(template))
+        check_size(template)
         if not any(delimiter in template for delimiter in _DELIMITERS):
             return template
         compiled = _cache.get(template)
@@ -58,14 +59,38 @@ def render(template: str, entries: Mapping[str, str | bytes], *, strict: bool) -
     raise failure from cause.with_traceback(None)
 
 
-def _collect(pieces: Generator[tuple[str, ...]]) -> str:
+def _collect(output: Generator[tuple[str, ...]]) -> str:
     """The output as one text, given up as soon as it is too long."""
-    texts: list[str] = []
+    chunks: list[str] = []
     recent: list[str] = []
-    length = size = 0
-    for piece in pieces:
-        recent += piece
-        length += sum(map(len, piece))
-        if length > TEXT_BYTES: 
-            pieces.throw(...)
-    return ""
+    size = 0
+    for pieces in output:
+        try:
+            check_text(size + sum(map(len, pieces)))
+            text = "".join(pieces)
+            size += utf8_size(text)
+            check_text(size)
+        except SecurityError as error:
+            # There it gets its line.
+            output.throw(error)
+        recent.append(text)
+        if len(recent) >= _PIECES:
+            chunks.append("".join(recent))
+            recent.clear()
+    return "".join((*chunks, *recent))
+
+
+def _failure(error: Exception, compiled: Compiled | None) -> TemplateError:
+    line: int | None = getattr(error, "lineno", None)
+    if compiled is not None:
+        line = compiled.line_of(error.__traceback__)
+    if isinstance(error, RecursionError):
+        reason = "nested too deeply"
+    else:
+        # Jinja2's syntax errors print their line and source as well.
+        message = getattr(error, "message", None) or str(error) or type(error).__name__
+        reason = message[:_MESSAGE_LENGTH]
+    where = "" if line is None else f"line {line}: "
+    failure = TemplateError(f"render: {where}{reason}")
+    failure.line = line
+    return failure

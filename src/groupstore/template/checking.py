@@ -20,6 +20,7 @@ _STATEMENTS = (
     nodes.With,
     nodes.Assign,
     nodes.AssignBlock,
+    nodes.Scope,
 )
 _EXPRESSIONS = (
     nodes.TemplateData,

@@ -1,12 +1,14 @@
 """Templates to Python code in which every operation is a call of the rendering's methods."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from jinja2 import nodes
 from jinja2.compiler import CodeGenerator, Frame
+from jinja2.exceptions import TemplateSyntaxError
 from jinja2.lexer import Lexer
 from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -191,37 +193,44 @@ class Compiled:
     bytes.
     """
 
-    root: Callable[[Any], Iterator[tuple[str, ...]]]
-    lines: tuple[tuple[int, int], ...]
+    root: Callable[[Any], Generator[tuple[str, ...]]]
+    lines: list[tuple[int, int]]
     size: int
-
-    def line(self, code_line: int) -> int:
-        """The template's line for a line of the code."""
-        found = 1
-        for template_line, first in self.lines:
-            if first > code_line:
-                break
-            found = template_line
-        return found
 
     def line_of(self, traceback: TracebackType | None) -> int | None:
         """The template's line in which an exception was raised, if it was in the template."""
         found = None
         while traceback is not None:
             if traceback.tb_frame.f_code.co_filename == _FILENAME:
-                found = self.line(traceback.tb_lineno)
+                found = _template_line(self.lines, traceback.tb_lineno)
             traceback = traceback.tb_next
         return found
 
 
+def _template_line(lines: list[tuple[int, int]], code_line: int) -> int:
+    """The template's line for one of the code; `lines` is Jinja2's list of such pairs."""
+    position = bisect_right(lines, code_line, key=lambda pair: pair[1])
+    return lines[position - 1][0] if position else 1
+
+
 def compile_template(template: str) -> Compiled:
-    """Compile a template; raises whatever Jinja2's parser, or Python's, finds wrong with it."""
-    tree = Parser(_SANDBOX, template).parse()
-    check(tree)
+    """Compile a template; raises TemplateSyntaxError, with the line, where it can't be."""
+    parser = Parser(_SANDBOX, template)
     generator = _Generator()
-    generator.visit(tree)
-    source = generator.stream.getvalue()
-    namespace: dict[str, Any] = {"environment": _SANDBOX, "texts": tuple(generator.texts)}
-    exec(compile(source, _FILENAME, "exec"), namespace)  # noqa: S102
+    try:
+        tree = parser.parse()
+        check(tree)
+        generator.visit(tree)
+        source = generator.stream.getvalue()
+        code = compile(source, _FILENAME, "exec")
+    except RecursionError:
+        line = parser.stream.current.lineno
+        raise TemplateSyntaxError("nested too deeply", line) from None
+    except SyntaxError as error:
+        # Python has limits of its own, such as 20 loops in one another.
+        line = _template_line(generator.debug_info, error.lineno or 1)
+        raise TemplateSyntaxError(error.msg, line) from None
     size = len(template) + sum(map(len, generator.texts)) + 4 * len(source)
-    return Compiled(namespace["root"], tuple(generator.debug_info), size)
+    namespace: dict[str, Any] = {"environment": _SANDBOX, "texts": tuple(generator.texts)}
+    exec(code, namespace)
+    return Compiled(namespace["root"], generator.debug_info, size)

@@ -12,7 +12,7 @@ RAW_STRING = "go_raw_string"
 # What the lexer puts in place of a carriage return.
 HIDDEN_RETURN = "\x1c\x1d"
 
-_ACTION = "a Go action other than {{ .key }} and {{ index . \"key\" }}"
+_UNSUPPORTED = 'of Go\'s actions there are {{ .key }}, {{ index . "key" }} and comments only'
 # Jinja2 would take these for names.
 _GO_KEYWORDS = frozenset({"end", "else"})
 
@@ -46,7 +46,7 @@ def _translate(begin: Token, action: list[Token], end: Token) -> Iterator[Token]
         line = words[0][0]
         keys = _fields(action, words) if words[0][2] == "." else _index(words)
         if not keys:
-            raise TemplateSyntaxError(f"unsupported: {_ACTION}", line)
+            raise TemplateSyntaxError(_UNSUPPORTED, line)
         yield begin
         yield line, "name", "entries"
         for key_line, key in keys:

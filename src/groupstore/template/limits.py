@@ -38,6 +38,13 @@ def check_text(length: int) -> None:
         raise SecurityError(f"a text of more than {TEXT_BYTES >> 20} MiB")
 
 
+def check_size(text: str) -> None:
+    """Refuse `text` where it is too long; of most texts only the length is looked at."""
+    if len(text) > TEXT_BYTES >> 2:
+        check_text(len(text))
+        check_text(utf8_size(text))
+
+
 def check_number(number: Any) -> Any:
     """`number`, which an operator gave, unless it is a larger one than the sandbox allows."""
     if type(number) is int:
@@ -74,10 +81,7 @@ class Budget:
 
     def made(self, text: str) -> str:
         """`text`, which an operation made: paid for, and checked against the limit."""
-        length = len(text)
-        if length > TEXT_BYTES >> 2:
-            check_text(length)
-            check_text(utf8_size(text))
+        check_size(text)
         return self.read(text)
 
     def measure(self, value: Any) -> int:

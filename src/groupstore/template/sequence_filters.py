@@ -1,10 +1,11 @@
 """The filters of sequences and mappings, whose work is paid for by the element."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jinja2.exceptions import FilterArgumentError
-from jinja2.filters import ignore_case, sync_do_batch, sync_do_slice
+from jinja2.filters import ignore_case
 
 from groupstore.template.limits import check_text
 from groupstore.template.missing import Missing
@@ -159,7 +160,10 @@ def _batch(
 ) -> list[list[Any]]:
     values = elements(context, value)
     context.step(len(values) + max(linecount, 0))
-    return list(sync_do_batch(values, linecount, fill_with))
+    batches = [values[start : start + linecount] for start in range(0, len(values), linecount)]
+    if batches and fill_with is not None:
+        batches[-1] += [fill_with] * (linecount - len(batches[-1]))
+    return batches
 
 
 def _slice(
@@ -167,7 +171,15 @@ def _slice(
 ) -> list[list[Any]]:
     values = elements(context, value)
     context.step(len(values) + 2 * max(slices, 0))
-    return list(sync_do_slice(values, slices, fill_with))
+    least, longer = divmod(len(values), slices)
+    parts = []
+    rest = iter(values)
+    for number in range(slices):
+        part = list(islice(rest, least + (number < longer)))
+        if fill_with is not None and number >= longer:
+            part.append(fill_with)
+        parts.append(part)
+    return parts
 
 
 def _chooser(*, wanted: bool, of_attribute: bool) -> Filter:
