@@ -53,6 +53,7 @@ types: build
 
 bench: build
 	$(BIN)/python -m benchmarks.report
+	$(BIN)/python -m pytest -q benchmarks/bench_methods.py --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

@@ -6,8 +6,8 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from groupstore import forking, maintenance
-from groupstore.config import Quota, StoreConfig
+from groupstore import file_system, forking, maintenance
+from groupstore.config import MEMORY, Quota, StoreConfig
 from groupstore.engine.engine import Engine
 from groupstore.engine.keyspace import Keyspace, store_parts
 from groupstore.observing import OpenFace
@@ -44,7 +44,8 @@ class Store(OpenFace):
                 f"from_config: config must be a StoreConfig, not {type(config).__name__}"
             )
         with forking.opening:
-            forking.refuse_inherited(os.path.realpath(config.path))
+            if config.path != MEMORY:
+                forking.refuse_inherited(file_system.locate(os.fspath(config.path))[0])
             engine = Engine(open_database(config))
             forking.register(engine)
         self = super().__new__(cls, *store_parts(engine))

@@ -76,7 +76,9 @@ class Budget:
 
     def read(self, text: str) -> str:
         """`text`, paid for as by an operation that looks at every character of it."""
-        self.step(1 + (len(text) >> (6 if text.isascii() else 4)))
+        length = len(text)
+        # Short ones, which most are, cost a step.
+        self.step(1 if length < 16 else 1 + (length >> (6 if text.isascii() else 4)))
         return text
 
     def made(self, text: str) -> str:

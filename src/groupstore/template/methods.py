@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 Implementation = Callable[..., Any]
 Cost = Callable[[str, str], int]
 
+# The step for reading it is enough for a result like this.
+_SHORT = 64
 # Each of these ends a line for str.splitlines, beside "\r\n".
 _LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
 
@@ -34,7 +36,9 @@ def _linear(function: Callable[..., Any]) -> Implementation:
     def implementation(context: "Rendering", text: str, *arguments: Any, **named: Any) -> Any:
         context.read(text)
         result = function(text, *arguments, **named)
-        return context.made(result) if type(result) is str else result
+        if type(result) is str and len(result) > _SHORT:
+            context.made(result)
+        return result
 
     return implementation
 
