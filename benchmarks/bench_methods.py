@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import apsw
-import groupstore
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+
+import groupstore
 
 KEYS = [f"key-{n:08}" for n in range(1000)]
 

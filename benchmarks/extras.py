@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import groupstore
 import jinja2
 
+import groupstore
 from benchmarks.rounds import Contender, Ratio, compare
 
 SETS = 3000

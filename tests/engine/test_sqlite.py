@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
-import groupstore.engine
 import pytest
+
+import groupstore.engine
 
 SYSTEM_HEADER = Path("/usr/include/sqlite3ext.h")
 # The header of the sources, or of the checkout beside the installed wheel; a wheel holds none.
