@@ -14,9 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import groupstore
 import pytest
 from hypothesis import HealthCheck, settings
+
+import groupstore
 from model import Clock, Face, Source
 
 SLOW = os.environ.get("GROUPSTORE_SLOW") == "1"

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from hypothesis import strategies as st
+
 import groupstore
 from groupstore.engine.expiry import set_clock
-from hypothesis import strategies as st
 
 Value = str | bytes
 Face = groupstore.Store | groupstore.ScopedStore | groupstore.Transaction
@@ -108,7 +109,7 @@ class Unspecified(Exception):
 
 
 def outcome(call: Callable[[], Any]) -> tuple[str, Any]:
-    """`("result", value)` or `("error", kind)`; iterators are exhausted, the order of dicts kept."""
+    """`("result", value)` or `("error", kind)`; iterators exhausted, the order of dicts kept."""
     try:
         result = call()
         if isinstance(result, Iterator):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from model import Change, Face, Source, Value, drain
 
 LARGEST, SMALLEST = 2**63 - 1, -(2**63)

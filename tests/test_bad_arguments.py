@@ -8,8 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from conftest import SLOW, Opener
 from groupstore import KEEP, ConfigError, Quota, ReadOnlyError
 from model import CALLS, WRITES, Call, Face, Source, drain

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from conftest import Opener
 from groupstore import Quota, StoreClosedError
 from model import CALLS, PATIENCE_S, Call, Source, changes

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from conftest import Opener
 from groupstore import KEEP
 from model import PATIENCE_S, Change, Clock, Face, Source, drain
@@ -181,7 +182,7 @@ def _missing(call: Callable[[], Any]) -> bool:
 
 @pytest.mark.parametrize("read", READS)
 def test_expired_keys_are_invisible(face: Face, clock: Clock, read: str) -> None:
-    """Every read leaves an expired key out from the moment of expiry, whether or not it was read."""
+    """Every read leaves an expired key out from the moment of expiry, read before or not."""
     call, expected = READS[read]
     face.set_many("g", {"k": "v", "k2": "v"}, ttl=1)
     face.set("other", "k", "v", ttl=100)
@@ -413,9 +414,7 @@ def test_vain_writes_tell_once(source: Source, expired: groupstore.Watcher, writ
     assert drain(expired) == [EXPIRED]
 
 
-def test_delete_group_tells_of_the_group_alone(
-    source: Source, expired: groupstore.Watcher
-) -> None:
+def test_delete_group_tells_of_the_group_alone(source: Source, expired: groupstore.Watcher) -> None:
     """With a live key in the group its DELETE_GROUP stands for the expired ones as well."""
     assert source.delete_group("g") == 1
     source.purge_expired()

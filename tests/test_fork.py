@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 
-# Each script forks in a process of its own: a child of pytest's would carry pytest's threads' locks.
+# Each script forks in its own process: a child of pytest's would carry pytest's threads' locks.
 PRELUDE = """
 import os, sys, threading, time, groupstore
 from groupstore import StoreError
@@ -254,7 +254,8 @@ def consume():
         pass
 
 store.on_change(callback)
-threads = [threading.Thread(target=store.set, args=("g", "callback", "v")), threading.Thread(target=consume)]
+setter = threading.Thread(target=store.set, args=("g", "callback", "v"))
+threads = [setter, threading.Thread(target=consume)]
 for thread in threads:
     thread.start()
     assert inside.acquire(timeout=20)

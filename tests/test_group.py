@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import groupstore
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+import groupstore
 from model import PATIENCE_S, Change, Clock, Face, Source, Value, drain, values
 
 View = MutableMapping[str, Value]

@@ -10,8 +10,9 @@ import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import groupstore
 import pytest
+
+import groupstore
 from groupstore import Event
 from model import PATIENCE_S, Change, Source, changes, drain
 
@@ -100,9 +101,7 @@ def test_unregister_after_close(source: Source) -> None:
     unregister()
 
 
-def test_callback_that_raises(
-    source: Source, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_callback_that_raises(source: Source, caplog: pytest.LogCaptureFixture) -> None:
     """It is logged with its traceback, and fails neither the write nor the other callbacks."""
     told: list[str | None] = []
     watcher = source.watch()

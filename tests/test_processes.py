@@ -9,8 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from conftest import Opener
 from groupstore import Quota, QuotaExceededError, StoreBusyError
 from model import PATIENCE_S, Clock, drain
@@ -163,9 +164,7 @@ store.close()
         assert tell(process, "read") == str(n)
 
 
-def test_block_of_another_process(
-    path: Path, start: Start, open_store: Opener
-) -> None:
+def test_block_of_another_process(path: Path, start: Start, open_store: Opener) -> None:
     """Beside another process's open block reads do not wait, and writes do, up to the timeout."""
     script = (
         OPEN
@@ -203,13 +202,16 @@ def test_get_leaves_expired_rows_where_another_process_writes(
     path: Path, start: Start, open_store: Opener, clock: Clock
 ) -> None:
     """`get` neither waits nor fails where it can't remove the expired row that it met."""
-    script = OPEN + """
+    script = (
+        OPEN
+        + """
 with store.transaction() as tx:
     print("inside", flush=True)
     sys.stdin.readline()
 store.close()
 print("committed", flush=True)
 """
+    )
     store = open_store(busy_timeout=60)
     store.set("g", "k", "v", ttl=1)
     clock.advance(1)
@@ -227,7 +229,7 @@ print("committed", flush=True)
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL")
 def test_killed_in_a_transaction(path: Path, start: Start, file_store: groupstore.Store) -> None:
-    """What a killed process had not committed is not there, what it had is, and its lock is free."""
+    """What a killed process had not committed is not there, what it had is, its lock is free."""
     script = (
         OPEN
         + """
@@ -280,9 +282,7 @@ def test_events_stay_in_their_process(path: Path, run: Run, file_store: groupsto
     assert drain(watcher) == []
 
 
-def test_expired_by_another_process(
-    path: Path, run: Run, file_store: groupstore.Store
-) -> None:
+def test_expired_by_another_process(path: Path, run: Run, file_store: groupstore.Store) -> None:
     """An expiry that another process set or cleared counts here at once."""
     file_store.set("g", "a", "v", ttl=3600)
     file_store.set("g", "b", "v")
@@ -313,9 +313,7 @@ def test_foreign_rows(file_store: groupstore.Store, foreign: Foreign) -> None:
     assert file_store.check() == []
 
 
-def test_our_rows_seen_by_a_foreign_program(
-    file_store: groupstore.Store, foreign: Foreign
-) -> None:
+def test_our_rows_seen_by_a_foreign_program(file_store: groupstore.Store, foreign: Foreign) -> None:
     """Another program finds our rows in go-store's table and columns."""
     file_store.set("g", "k", "v\0\U0001f600")
     file_store.set("g", "k2", "v", ttl=3600)
@@ -439,10 +437,13 @@ def test_foreign_names_that_are_no_utf8(file_store: groupstore.Store, foreign: F
 def test_foreign_replace_is_reported_and_mended(
     file_store: groupstore.Store, foreign: Foreign
 ) -> None:
-    """After another program's REPLACE, which escapes triggers, counts are right or `check` mends."""
+    """After a program's REPLACE, which escapes triggers, the counts are right or are mended."""
     scope = file_store.scoped("acme", Quota(max_keys=2))
     scope.set("g", "a", "1")
-    foreign(*["REPLACE INTO entries (group_name, entry_key, entry_value) VALUES ('acme:g', 'a', '2')"] * 3)
+    foreign(
+        *["REPLACE INTO entries (group_name, entry_key, entry_value) VALUES ('acme:g', 'a', '2')"]
+        * 3
+    )
     assert scope.get_all("g") == {"a": "2"}
     file_store.check()
     assert file_store.check() == []

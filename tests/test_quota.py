@@ -8,8 +8,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from groupstore import ConfigError, Quota, QuotaExceededError, ScopedStore
 from model import PATIENCE_S, Clock, Face, drain
 
@@ -317,7 +318,9 @@ def test_threads_race_for_the_last_key(
                 refused += 1
         return refused
 
-    refused = sum(filling.result(PATIENCE_S) for filling in [*map(threads.submit, [fill] * 8, range(8))])
+    refused = sum(
+        filling.result(PATIENCE_S) for filling in [*map(threads.submit, [fill] * 8, range(8))]
+    )
     assert refused == 8 * 20 - 50
     assert store.scoped("acme").count_all() == 50
 

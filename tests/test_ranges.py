@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import groupstore
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import groupstore
 from model import Face, between, names
 
 KEYS = ["", "a", "a%", "aa", "ab", "b", "ba", "c", "\uffff", "\U00010000"]

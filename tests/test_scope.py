@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import groupstore
 import pytest
+
+import groupstore
 from groupstore import ConfigError, Quota
 from model import CALLS, Change, Clock, changes, drain
 
@@ -154,7 +155,9 @@ def test_methods(store: groupstore.Store) -> None:
     assert public == expected | {"namespace", "quota", "store"}
 
 
-@pytest.mark.parametrize("name", ["a", "A-Z", "0", "-", "tenant-42", "x" * 1000, "workspaces", "WORKSPACE"])
+@pytest.mark.parametrize(
+    "name", ["a", "A-Z", "0", "-", "tenant-42", "x" * 1000, "workspaces", "WORKSPACE"]
+)
 def test_valid_names(store: groupstore.Store, name: str) -> None:
     """Letters, digits and hyphens of ASCII make a namespace, of any length."""
     scope = store.scoped(name)

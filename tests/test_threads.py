@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import groupstore
 import pytest
+
+import groupstore
 from groupstore import StoreClosedError
 from model import PATIENCE_S, Source
 
@@ -190,7 +191,7 @@ def test_everything_at_once(source: Source, threads: ThreadPoolExecutor) -> None
 
 
 def test_closing_under_load(source: Source, threads: ThreadPoolExecutor) -> None:
-    """Threads at work when the store is closed get `StoreClosedError`, each of them, and no crash."""
+    """Threads at work when the store is closed get `StoreClosedError`, and none crashes."""
     store = source if isinstance(source, groupstore.Store) else source.store
 
     def work(n: int) -> str:

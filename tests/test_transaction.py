@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from conftest import Opener
 from groupstore import StoreBusyError, StoreError
 from model import CALLS, PATIENCE_S, WRITES, Call, Change, Source, drain
@@ -326,9 +327,7 @@ def test_use_after_the_block(source: Source, call: Call) -> None:
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-def test_use_by_another_thread(
-    source: Source, call: Call, threads: ThreadPoolExecutor
-) -> None:
+def test_use_by_another_thread(source: Source, call: Call, threads: ThreadPoolExecutor) -> None:
     """Every call on a transaction by another thread raises `StoreError` at once."""
     with source.transaction() as tx:
         tx.set("g", "k", "5")
@@ -456,7 +455,7 @@ def test_other_threads_writes_wait(store: groupstore.Store, threads: ThreadPoolE
 def test_busy_timeout_between_threads(
     open_store: Opener, storage: str, threads: ThreadPoolExecutor
 ) -> None:
-    """A write that has waited `busy_timeout` for another thread's block raises, and can be retried."""
+    """A write that has waited `busy_timeout` for a block raises, and can be retried."""
     store = open_store(storage, busy_timeout=0.1)
 
     def write() -> float:

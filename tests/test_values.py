@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import groupstore
 import pytest
-from conftest import Opener
 from hypothesis import given
+
+import groupstore
+from conftest import Opener
 from model import VALUES, Face, Value, values
 
 
@@ -143,7 +144,9 @@ def test_set_many_of_equal_keys(face: Face) -> None:
     assert face.get_all("g") == {"k": "2", "other": "x"}
 
 
-@pytest.mark.parametrize("bad", [("k2", 1), ("k2", None), (2, "v"), ("\ud800", "v"), ("k2", "\udfff")])
+@pytest.mark.parametrize(
+    "bad", [("k2", 1), ("k2", None), (2, "v"), ("\ud800", "v"), ("k2", "\udfff")]
+)
 def test_set_many_is_all_or_nothing(face: Face, bad: tuple[object, object]) -> None:
     """One bad pair among good ones, and nothing is written."""
     face.set("g", "k1", "old")

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import groupstore
 import pytest
+
+import groupstore
 from groupstore import Event, EventType, StoreClosedError
 from model import PATIENCE_S, Change, Face, Source, changes, drain
 
@@ -176,7 +177,7 @@ def test_other_store_objects_are_not_seen(source: Source) -> None:
 
 
 def test_full_watcher_drops_the_newest(source: Source) -> None:
-    """A full watcher keeps what it has, drops what comes, counts it, and never holds up a writer."""
+    """A full watcher keeps what it has, drops what comes, counts it, never holds up a writer."""
     watcher = source.watch()
     for n in range(20):
         source.set("g", str(n), "v")
@@ -310,9 +311,7 @@ def test_closing_is_idempotent(source: Source) -> None:
 
 
 @pytest.mark.parametrize("close", ["watcher", "store"])
-def test_closing_wakes_who_waits(
-    source: Source, close: str, threads: ThreadPoolExecutor
-) -> None:
+def test_closing_wakes_who_waits(source: Source, close: str, threads: ThreadPoolExecutor) -> None:
     """Every thread that waits for an event is woken by the close and told of it."""
     store = source if isinstance(source, groupstore.Store) else source.store
     watcher = source.watch()
@@ -360,9 +359,7 @@ def test_watched_values_keep_their_type(source: Source) -> None:
 # --- Order -------------------------------------------------------------------------------------
 
 
-def test_commit_order_of_many_threads(
-    source: Source, threads: ThreadPoolExecutor
-) -> None:
+def test_commit_order_of_many_threads(source: Source, threads: ThreadPoolExecutor) -> None:
     """A watcher sees the writes of all threads in the order in which they were committed."""
     watcher = source.watch(capacity=10_000)
 

@@ -56,6 +56,9 @@ class CorruptStoreError(StoreError):
 class TemplateError(StoreError):
     """A template is wrong, failed, or tried what the sandbox refuses."""
 
+    line: int | None = None
+    """Where, from 1; None where it is no line's fault."""
+
 
 class QueryError(StoreError, ValueError):
     """A journal or workspace query is wrong, or tried more than to read."""

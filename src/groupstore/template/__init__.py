@@ -73,6 +73,7 @@ def _collect(output: Generator[tuple[str, ...]]) -> str:
         except SecurityError as error:
             # There it gets its line.
             output.throw(error)
+            raise
         recent.append(text)
         if len(recent) >= _PIECES:
             chunks.append("".join(recent))

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from groupstore.template.compiling import Compiled, compile_template
 
 _TEMPLATES = 256
-_BYTES = 8 << 20
+_BYTES = 16 << 20
 
 
 class Cache:
@@ -19,7 +19,7 @@ class Cache:
         self._templates = templates
         self._room = size
         # One template does not drive out all others.
-        self._largest = size // 8
+        self._largest = size // 2
         self._compiled: OrderedDict[str, Compiled] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -7,7 +7,7 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.exceptions import TemplateAssertionError
 
-from groupstore.template.limits import NESTING
+from groupstore.template.limits import COPIED_NAMES, NESTING, SCOPES
 
 _STATEMENTS = (
     nodes.Template,
@@ -60,6 +60,17 @@ _TAGS = {"ScopedEvalContextModifier": "autoescape", "FromImport": "from", "NSRef
 # which here is a name like others.
 _ENTRIES = "entries"
 _NOT_ASSIGNED = frozenset({_ENTRIES, "self"})
+_CALLS = (
+    nodes.Filter,
+    nodes.Test,
+    nodes.Call,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Concat,
+    nodes.Compare,
+    nodes.BinExpr,
+    nodes.UnaryExpr,
+)
 _PAYING = (nodes.For, nodes.Macro, nodes.CallBlock)
 
 
@@ -69,25 +80,34 @@ def check(template: nodes.Template) -> None:
     Raises TemplateAssertionError, with the line. Uses no recursion: a template can be nested
     deeper than Python's stack.
     """
-    pending: list[tuple[nodes.Node, int]] = [(template, 0)]
+    pending: list[tuple[nodes.Node, int, int]] = [(template, 0, 0)]
     seen: list[nodes.Node] = []
     while pending:
-        node, depth = pending.pop()
+        node, depth, scopes = pending.pop()
         if type(node) not in _ALLOWED:
             kind = type(node).__name__
             _fail(f"{{% {_TAGS.get(kind, kind.lower())} %}} is not available", node)
-        if depth > NESTING:
-            _fail(f"nested more than {NESTING} deep", node)
+        scopes += isinstance(node, _PAYING)
+        if depth > NESTING or scopes > SCOPES:
+            _fail("nested too deeply", node)
         _check_names(node)
         _replace_names(node)
         seen.append(node)
         pending.extend(
-            (child, depth + 1)
+            (child, depth + 1, scopes)
             for child in node.iter_child_nodes()
             if not isinstance(child, nodes.EnvironmentAttribute)
         )
+    _check_branches(seen)
     for node in seen:
         _instrument(node)
+
+
+def _check_branches(seen: list[nodes.Node]) -> None:
+    branches = [node for node in seen if isinstance(node, (nodes.If, nodes.CondExpr))]
+    names = {node.name for node in seen if isinstance(node, nodes.Name)}
+    if len(branches) * len(names) > COPIED_NAMES:
+        _fail(f"{len(branches):,} branches with {len(names):,} names", branches[-1])
 
 
 def _fail(message: str, node: nodes.Node) -> None:
@@ -102,9 +122,7 @@ def _is_normal(name: str) -> bool:
 def _check_names(node: nodes.Node) -> None:
     """Refuse the names that the template gives to something, where they can't be given."""
     name = None
-    if isinstance(node, nodes.Name) and node.ctx != "load":
-        name = node.name
-    elif isinstance(node, nodes.Macro):
+    if (isinstance(node, nodes.Name) and node.ctx != "load") or isinstance(node, nodes.Macro):
         name = node.name
     elif isinstance(node, nodes.Keyword):
         name = node.key
@@ -156,7 +174,7 @@ def _instrument(node: nodes.Node) -> None:
         node.expr2 = nodes.Const("", lineno=node.lineno)
 
 
-def _call(method: str, *arguments: nodes.Expr) -> nodes.Call:
+def _call(method: str, *arguments: nodes.Node) -> nodes.Call:
     line = arguments[0].lineno
     function = nodes.EnvironmentAttribute(method, lineno=line)
     return nodes.Call(function, list(arguments), [], None, None, lineno=line)
@@ -171,15 +189,16 @@ def _charge(body: list[nodes.Node], work: Sequence[nodes.Node], line: int) -> No
 
 
 def _weight(work: Sequence[nodes.Node]) -> int:
-    """How many nodes are evaluated, at most, by doing `work` once; long texts count more.
+    """What it takes at most to do `work` once, in eighths of a step.
 
-    The bodies of loops and macros in there pay for themselves.
+    That is one for each node, eight where it is a call, and one for 64 bytes of text. The bodies of
+    loops and macros in there pay for themselves.
     """
     weight = 0
     pending = list(work)
     while pending:
         node = pending.pop()
-        weight += 1
+        weight += 8 if isinstance(node, _CALLS) else 1
         if isinstance(node, nodes.TemplateData):
             weight += len(node.data) >> 6
         elif isinstance(node, nodes.Const) and isinstance(node.value, str):

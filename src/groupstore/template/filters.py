@@ -31,11 +31,13 @@ _JSON_INDENT = 16
 _DECIMALS = 400
 
 
-def _number_or_text(value: Any) -> Any:
-    """`value`, where it can be read as a number in a time that is no matter."""
+def _number_or_text(context: "Rendering", value: Any) -> Any:
+    """`value`, where it can be read as a number; paid for."""
+    context.step(2)
     if type(value) is str:
         if len(value) > NUMBER_LENGTH:
             raise FilterArgumentError(f"a number of {len(value):,} characters")
+        context.step(1 + (len(value) >> 3))
     elif type(value) not in NUMBERS and value is not None:
         if not isinstance(value, Missing):
             raise FilterArgumentError(f"a {type(value).__name__} as a number")
@@ -45,23 +47,25 @@ def _number_or_text(value: Any) -> Any:
     return value
 
 
-def _int(_: "Rendering", value: Any, default: Any = 0, base: int = 10) -> Any:
-    number = do_int(_number_or_text(value), default, base)
+def _int(context: "Rendering", value: Any, default: Any = 0, base: int = 10) -> Any:
+    number = do_int(_number_or_text(context, value), default, base)
     return check_number(number) if type(number) is int else number
 
 
-def _float(_: "Rendering", value: Any, default: Any = 0.0) -> Any:
-    return do_float(_number_or_text(value), default)
+def _float(context: "Rendering", value: Any, default: Any = 0.0) -> Any:
+    return do_float(_number_or_text(context, value), default)
 
 
 def _abs(_: "Rendering", value: Any) -> Any:
     return abs(_number(value))
 
 
-def _round(_: "Rendering", value: Any, precision: int = 0, method: str = "common") -> Any:
+def _round(context: "Rendering", value: Any, precision: int = 0, method: str = "common") -> Any:
+    context.step(1 + (abs(precision) >> 3))
     if not -_DECIMALS <= precision <= _DECIMALS:
         raise FilterArgumentError(f"round to {precision} digits")
-    if method not in {"common", "ceil", "floor"}:
+    # Not a set: hashing a template's values can take forever.
+    if method not in ("common", "ceil", "floor"):
         raise FilterArgumentError("round takes the method common, ceil or floor")
     return check_number(do_round(_number(value), precision, method))  # type: ignore[arg-type]
 
@@ -72,22 +76,22 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _file_size(_: "Rendering", value: Any, binary: bool = False) -> str:
-    number = float(_number_or_text(value))
+def _file_size(context: "Rendering", value: Any, binary: bool = False) -> str:
+    context.step(8)
+    number = float(_number_or_text(context, value))
     if not math.isfinite(number):
         raise FilterArgumentError(f"a file of {number} bytes")
     return do_filesizeformat(number, binary)
 
 
-def _default(
-    _: "Rendering", value: Any, default_value: Any = "", boolean: bool = False
-) -> Any:
+def _default(_: "Rendering", value: Any, default_value: Any = "", boolean: bool = False) -> Any:
     if isinstance(value, Missing) or (boolean and not value):
         return default_value
     return value
 
 
 def _to_json(context: "Rendering", value: Any, indent: int | None = None) -> str:
+    context.step(8)
     before = context.steps
     size = context.measure(value)
     if indent is not None and not 0 <= indent <= _JSON_INDENT:
@@ -111,25 +115,23 @@ def _map(
         if named:
             raise FilterArgumentError(f"map takes no {next(iter(named))!r}")
         return [function(item) for item in elements(context, value)]
-    if name not in FILTERS:
-        raise FilterArgumentError(f"no filter {name!r:.40}")
+    if not isinstance(name, str) or name not in FILTERS:
+        raise FilterArgumentError("map by a filter that is none")
     chosen = FILTERS[name]
     return [chosen(context, item, *arguments, **named) for item in elements(context, value)]
 
 
-FILTERS: dict[str, Filter] = {
-    name: pass_context(function)
-    for name, function in {
-        "abs": _abs,
-        "d": _default,
-        "default": _default,
-        "filesizeformat": _file_size,
-        "float": _float,
-        "int": _int,
-        "map": _map,
-        "round": _round,
-        "tojson": _to_json,
-        **TEXT_FILTERS,
-        **SEQUENCE_FILTERS,
-    }.items()
+_FUNCTIONS: dict[str, Filter] = {
+    "abs": _abs,
+    "d": _default,
+    "default": _default,
+    "filesizeformat": _file_size,
+    "float": _float,
+    "int": _int,
+    "map": _map,
+    "round": _round,
+    "tojson": _to_json,
+    **TEXT_FILTERS,
+    **SEQUENCE_FILTERS,
 }
+FILTERS: dict[str, Any] = {name: pass_context(filter) for name, filter in _FUNCTIONS.items()}

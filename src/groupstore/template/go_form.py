@@ -1,6 +1,7 @@
 """Go's field form, `{{ .host }}` and `{{ index . "smtp-host" }}`, in Jinja2's tokens."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from jinja2.exceptions import TemplateSyntaxError
 
@@ -23,7 +24,7 @@ def translated(tokens: Iterator[Token]) -> Iterator[Token]:
         if token[1] != "variable_begin":
             yield token
             continue
-        action = []
+        action: list[Token] = []
         for inner in tokens:
             if inner[1] == "variable_end":
                 yield from _translate(token, action, inner)
@@ -64,7 +65,7 @@ def _is_go(action: list[Token], words: list[Token]) -> bool:
         return True
     return any(
         before[1] == "whitespace" and token[1:] == ("operator", ".")
-        for before, token in zip(action, action[1:], strict=False)
+        for before, token in pairwise(action)
     )
 
 

@@ -38,6 +38,9 @@ _LONGEST = {
     "string": LITERAL_LENGTH,
     go_form.RAW_STRING: LITERAL_LENGTH,
 }
+_ESCAPE = re.compile(r"\\([0-7]{1,3}|.)", re.DOTALL)
+_ESCAPES = frozenset("\n\\'\"abfnrtvxuUN")
+_FREE = frozenset({"data", "whitespace", "comment_begin", "comment", "comment_end"})
 _GO_RULES = [
     _Rule(re.compile(r"/\*.*?\*/", re.DOTALL), go_form.COMMENT, None),
     _Rule(re.compile(r"/\*"), (Failure("Missing end of comment tag"),), None),
@@ -58,17 +61,24 @@ def _show_returns(text: str) -> str:
     return text.replace(go_form.HIDDEN_RETURN, "\r").replace("\x1c\x1e", "\x1c")
 
 
+def _quick(root: re.Pattern[str]) -> re.Pattern[str]:
+    """Jinja2's pattern of text up to an action, which tries every action at every character."""
+    text = r"([^{]*+(?:\{(?![{%#])[^{]*+)*+)"
+    return re.compile(root.pattern.replace("(.*?)", text, 1), root.flags)
+
+
 class TemplateLexer(Lexer):
     """Knows Go's actions beside Jinja2's, and when to give up."""
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
-        for state, rules in self.rules.items():
+        root = self.rules["root"]
+        root[0] = root[0]._replace(pattern=_quick(root[0].pattern))
+        self.rules["variable_begin"][:0] = _GO_RULES
+        for rules in self.rules.values():
             for position, rule in enumerate(rules):
                 if isinstance(rule.tokens, str) and rule.tokens in _BOUNDED:
                     rules[position] = rule._replace(pattern=_BOUNDED[rule.tokens])
-            if state == "variable_begin":
-                rules[:0] = _GO_RULES
 
     def _normalize_newlines(self, value: str) -> str:
         return _show_returns(value)
@@ -87,13 +97,20 @@ class TemplateLexer(Lexer):
         return go_form.translated(_bounded(tokens))
 
 
+def _plain_escape(match: re.Match[str]) -> str:
+    """An escape sequence that Python decodes without a warning, and as before."""
+    code = match[1]
+    if code[0] in "01234567":
+        return f"\\u{int(code, 8):04x}"
+    return match[0] if code in _ESCAPES else "\\" + match[0]
+
+
 def _bounded(tokens: Iterator[tuple[int, str, str]]) -> Iterator[tuple[int, str, str]]:
     count = 0
-    for token in tokens:
-        line, kind, text = token
+    for line, kind, text in tokens:
         if kind in _LONGEST and len(text) > _LONGEST[kind]:
             raise TemplateSyntaxError(f"a {kind} of {len(text):,} characters", line)
-        count += 1
+        count += kind not in _FREE
         if count > TOKENS:
             raise TemplateSyntaxError(f"more than {TOKENS:,} tokens", line)
-        yield token
+        yield line, kind, _ESCAPE.sub(_plain_escape, text) if kind == "string" else text

@@ -13,10 +13,13 @@ TEXT_BYTES = 16 << 20
 INTEGER_BITS = 4096
 # Of values in values, and of calls in calls: what takes Python's stack stays well under its limit.
 DEPTH = 64
-# Of statements and expressions in one another.
+# Of statements and expressions in one another; of loops and macros, for which Python's limit is 20.
 NESTING = 100
-# Parsing and compiling take some 20 microseconds and 2 KiB a token.
-TOKENS = 30_000
+SCOPES = 20
+# Parsing and compiling take some 50 microseconds and 5 KiB a token.
+TOKENS = 25_000
+# For every branch Jinja2's compiler copies its table of names: branches times names.
+COPIED_NAMES = 4_000_000
 LINES = 1_000_000
 NAME_LENGTH = 256
 NUMBER_LENGTH = 1_000
@@ -99,7 +102,7 @@ class Budget:
         size = 0
         level = [value]
         for _ in range(DEPTH):
-            inner = []
+            inner: list[Any] = []
             for container in level:
                 self.step(1 + len(container))
                 size += self._measure_elements(container, inner)

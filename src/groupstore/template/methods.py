@@ -92,15 +92,20 @@ def _pad(function: Callable[..., str]) -> Implementation:
     return implementation
 
 
-def split_lines(context: "Rendering", text: str, keepends: bool = False) -> list[str]:
-    """The method splitlines; the lines are counted before they take memory."""
+def count_lines(context: "Rendering", text: str) -> int:
+    """How many lines `text` has at most, each of them paid for."""
     context.read(text)
-    context.step(1 + sum(map(text.count, _LINE_ENDS)))
+    count = 1 + sum(map(text.count, _LINE_ENDS))
+    context.step(count)
+    return count
+
+
+def _split_lines(context: "Rendering", text: str, keepends: bool = False) -> list[str]:
+    count_lines(context, text)
     return text.splitlines(keepends)
 
 
-def replace(context: "Rendering", text: str, old: str, new: str, count: int = -1) -> str:
-    """The method replace, which looks first how much it would make."""
+def _replace(context: "Rendering", text: str, old: str, new: str, count: int = -1) -> str:
     context.step(search_cost(text, old))
     found = text.count(old)
     if count >= 0:
@@ -110,8 +115,7 @@ def replace(context: "Rendering", text: str, old: str, new: str, count: int = -1
     return context.made(text.replace(old, new, count))
 
 
-def join(context: "Rendering", separator: str, parts: Any) -> str:
-    """The method join; what is no text is an error, as in Python."""
+def _join(context: "Rendering", separator: str, parts: Any) -> str:
     parts = context.iterable(parts)
     context.step(len(parts))
     if any(type(part) is not str for part in parts):
@@ -188,9 +192,9 @@ _OF_TEXT: dict[str, Implementation] = {
     "rindex": _find(str.rindex, product_cost),
     "rpartition": _partition(str.rpartition, product_cost),
     "rsplit": _split(str.rsplit, product_cost),
-    "splitlines": split_lines,
-    "replace": replace,
-    "join": join,
+    "splitlines": _split_lines,
+    "replace": _replace,
+    "join": _join,
     "format": braces,
 }
 

@@ -76,7 +76,16 @@ def _same_as(_: "Rendering", value: Any, other: Any) -> bool:
     return value is other
 
 
-_NAMES: dict[str, Predicate] = {
+_SIGNS = {
+    "eq": ("==", "eq", "equalto"),
+    "ne": ("!=", "ne"),
+    "lt": ("<", "lt", "lessthan"),
+    "lteq": ("<=", "le"),
+    "gt": (">", "gt", "greaterthan"),
+    "gteq": (">=", "ge"),
+    "in": ("in",),
+}
+_FUNCTIONS: dict[str, Predicate] = {
     "defined": _defined,
     "undefined": _undefined,
     "none": _is(None),
@@ -96,17 +105,6 @@ _NAMES: dict[str, Predicate] = {
     "lower": _lower,
     "upper": _upper,
     "sameas": _same_as,
+    **{name: _compared(sign) for sign, names in _SIGNS.items() for name in names},
 }
-_SIGNS = {
-    "eq": ("==", "eq", "equalto"),
-    "ne": ("!=", "ne"),
-    "lt": ("<", "lt", "lessthan"),
-    "lteq": ("<=", "le"),
-    "gt": (">", "gt", "greaterthan"),
-    "gteq": (">=", "ge"),
-    "in": ("in",),
-}
-
-PREDICATES: dict[str, Predicate] = {
-    name: pass_context(predicate) for name, predicate in _NAMES.items()
-} | {name: pass_context(_compared(sign)) for sign, names in _SIGNS.items() for name in names}
+PREDICATES: dict[str, Any] = {name: pass_context(test) for name, test in _FUNCTIONS.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2.exceptions import FilterArgumentError
 from jinja2.filters import ignore_case
 
-from groupstore.template.limits import check_text
+from groupstore.template.limits import NAME_LENGTH, check_text
 from groupstore.template.missing import Missing
 from groupstore.template.predicates import PREDICATES
 
@@ -28,6 +28,7 @@ def getter(context: "Rendering", attribute: Attribute, default: Any = None) -> F
     """A function that takes `"a.0.b"` of a value."""
     parts: list[str | int] = []
     if isinstance(attribute, str):
+        _check_attribute(attribute)
         parts.extend(int(part) if part.isdecimal() else part for part in attribute.split("."))
     elif attribute is not None:
         parts.append(attribute)
@@ -41,6 +42,11 @@ def getter(context: "Rendering", attribute: Attribute, default: Any = None) -> F
         return value
 
     return get
+
+
+def _check_attribute(attribute: str) -> None:
+    if len(attribute) > NAME_LENGTH:
+        raise FilterArgumentError(f"an attribute of {len(attribute):,} characters")
 
 
 def _sort_key(context: "Rendering", attribute: Attribute, case_sensitive: bool) -> Filter:
@@ -63,7 +69,10 @@ def _sort(
 ) -> list[Any]:
     values = elements(context, value)
     _pay_for_sorting(context, values)
-    names = attribute.split(",") if isinstance(attribute, str) else [attribute]
+    names: list[Attribute] = [attribute]
+    if isinstance(attribute, str):
+        _check_attribute(attribute)
+        names = list(attribute.split(","))
     keys = [_sort_key(context, name, case_sensitive) for name in names]
     return sorted(values, key=lambda item: [key(item) for key in keys], reverse=reverse)
 
@@ -75,7 +84,8 @@ def _dict_sort(
     by: str = "key",
     reverse: bool = False,
 ) -> list[Any]:
-    if by not in {"key", "value"}:
+    # Not a set: hashing a template's values can take forever.
+    if by not in ("key", "value"):
         raise FilterArgumentError('dictsort is by "key" or by "value"')
     pairs = _items(context, value)
     _pay_for_sorting(context, pairs)
@@ -166,9 +176,7 @@ def _batch(
     return batches
 
 
-def _slice(
-    context: "Rendering", value: Any, slices: int, fill_with: Any = None
-) -> list[list[Any]]:
+def _slice(context: "Rendering", value: Any, slices: int, fill_with: Any = None) -> list[list[Any]]:
     values = elements(context, value)
     context.step(len(values) + 2 * max(slices, 0))
     least, longer = divmod(len(values), slices)
@@ -201,9 +209,10 @@ def _chooser(*, wanted: bool, of_attribute: bool) -> Filter:
 
 
 def _test(name: Any) -> Filter:
-    if name not in PREDICATES:
-        raise FilterArgumentError(f"no test {name!r:.40}")
-    return PREDICATES[name]
+    if not isinstance(name, str) or name not in PREDICATES:
+        raise FilterArgumentError("select by a test that is none")
+    test: Filter = PREDICATES[name]
+    return test
 
 
 def _truth(_: "Rendering", value: Any) -> bool:

@@ -11,7 +11,7 @@ from markupsafe import escape
 
 from groupstore.template.formatting import percent
 from groupstore.template.limits import check_text
-from groupstore.template.methods import of_text, split_lines
+from groupstore.template.methods import count_lines, of_text
 from groupstore.template.missing import Missing
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def _of_text(function: Filter) -> Filter:
     """Give `function` its first value as text; what is missing stays missing."""
 
     def implementation(context: "Rendering", value: Any, /, *arguments: Any, **named: Any) -> Any:
+        if value.__class__ is str:
+            return function(context, value, *arguments, **named)
         if isinstance(value, Missing):
             # Under `strict` it must not be used.
             bool(value)
@@ -51,9 +53,7 @@ def _trim(context: "Rendering", text: str, chars: str | None = None) -> Any:
     return of_text("strip")(context, text, chars)
 
 
-def _replace(
-    context: "Rendering", text: str, old: Any, new: Any, count: int | None = None
-) -> Any:
+def _replace(context: "Rendering", text: str, old: Any, new: Any, count: int | None = None) -> Any:
     limit = -1 if count is None else count
     return of_text("replace")(context, text, context.text(old), context.text(new), limit)
 
@@ -70,8 +70,7 @@ def _indent(
     blank: bool = False,
 ) -> str:
     by = len(width) if isinstance(width, str) else width
-    lines = split_lines(context, text)
-    check_text(len(text) + (1 + len(lines)) * by)
+    check_text(len(text) + (1 + count_lines(context, text)) * by)
     return context.made(do_indent(text, width, first, blank))
 
 
@@ -132,24 +131,25 @@ def _quoted(context: "Rendering", value: Any, *, query: bool = False) -> str:
 
 _NO_ENVIRONMENT: Any = None
 
+_FUNCTIONS: dict[str, Filter] = {
+    "capitalize": of_text("capitalize"),
+    "center": _center,
+    "e": _escape,
+    "escape": _escape,
+    "forceescape": _escape,
+    "format": _format,
+    "indent": _indent,
+    "lower": of_text("lower"),
+    "replace": _replace,
+    "safe": _string,
+    "string": _string,
+    "title": _title,
+    "trim": _trim,
+    "truncate": _truncate,
+    "upper": of_text("upper"),
+    "wordcount": _word_count,
+}
 TEXT_FILTERS: dict[str, Filter] = {
-    name: _of_text(function)
-    for name, function in {
-        "capitalize": of_text("capitalize"),
-        "center": _center,
-        "e": _escape,
-        "escape": _escape,
-        "forceescape": _escape,
-        "format": _format,
-        "indent": _indent,
-        "lower": of_text("lower"),
-        "replace": _replace,
-        "safe": _string,
-        "string": _string,
-        "title": _title,
-        "trim": _trim,
-        "truncate": _truncate,
-        "upper": of_text("upper"),
-        "wordcount": _word_count,
-    }.items()
-} | {"urlencode": _url_encode}
+    **{name: _of_text(function) for name, function in _FUNCTIONS.items()},
+    "urlencode": _url_encode,
+}
