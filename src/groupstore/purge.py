@@ -6,9 +6,12 @@ import atexit
 import logging
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
-from groupstore.engine.keyspace import Keyspace
 from groupstore.errors import StoreClosedError, StoreError
+
+if TYPE_CHECKING:
+    from groupstore.store import Store
 
 _logger = logging.getLogger("groupstore")
 
@@ -18,12 +21,12 @@ _running: weakref.WeakSet[Purger] = weakref.WeakSet()
 class Purger:
     """Purges every `interval` seconds, and when it is woken because a row was met expired.
 
-    The thread holds the store's engine but not the store, so that a forgotten store can be
+    Between two purges the thread holds no reference to the store, so that a forgotten one can be
     collected; it is a daemon, and is ended at exit before the interpreter is torn down under it.
     """
 
-    def __init__(self, keyspace: Keyspace, interval: float) -> None:
-        self._keyspace = keyspace
+    def __init__(self, store: Store, interval: float) -> None:
+        self._store = weakref.ref(store)
         self._interval = interval
         self.start()
         _running.add(self)
@@ -55,13 +58,18 @@ class Purger:
             self._wake.clear()
             if self._stopped:
                 return
+            store = self._store()
+            if store is None:
+                return
             try:
-                self._keyspace.purge_expired()
+                store.purge_expired()
             except StoreClosedError:
                 return
             except StoreError as error:
                 # The rows stay invisible, and the next purge tries again.
                 _logger.warning("the background purge failed: %s", error)
+            # It may be the last reference: then the store is closed here, by this thread.
+            del store
 
 
 @atexit.register

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from groupstore import file_system, forking, maintenance
 from groupstore.config import MEMORY, Quota, StoreConfig
 from groupstore.engine.engine import Engine
-from groupstore.engine.keyspace import Keyspace, store_parts
+from groupstore.engine.keyspace import store_parts
 from groupstore.observing import OpenFace
 from groupstore.opening import open_database
 from groupstore.purge import Purger
@@ -58,8 +58,7 @@ class Store(OpenFace):
         interval = self._config.purge_interval
         if not isinstance(interval, float) or interval == 0 or self._config.read_only:
             return
-        keyspace = Keyspace.__new__(Keyspace, *store_parts(self._engine))
-        self._purger = purger = Purger(keyspace, interval)
+        self._purger = purger = Purger(self, interval)
         self._engine.on_expired = purger.wake
         self._engine.on_child = purger.start
 

@@ -68,8 +68,15 @@ _CALLS = (
     nodes.Getitem,
     nodes.Concat,
     nodes.Compare,
-    nodes.BinExpr,
-    nodes.UnaryExpr,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+    nodes.Pow,
+    nodes.Neg,
+    nodes.Pos,
 )
 _PAYING = (nodes.For, nodes.Macro, nodes.CallBlock)
 

@@ -62,7 +62,7 @@ class Rendering(Operators):
         value = self._entries.get(key)
         if value.__class__ is str:
             return value
-        return self.missing(key) if value is None else self._decoded(key, value)
+        return self.undefined(name=key) if value is None else self._decoded(key, value)
 
     @property
     def entries(self) -> dict[str, Any]:

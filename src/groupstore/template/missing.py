@@ -10,6 +10,10 @@ class Missing(Undefined):
 
     __slots__ = ()
 
+    @property
+    def _undefined_message(self) -> str:
+        return self._undefined_hint or f"{self._undefined_name!r} is missing"
+
     def __str__(self) -> str:
         return NO_VALUE
 

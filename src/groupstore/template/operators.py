@@ -12,6 +12,7 @@ from groupstore.template.formatting import percent
 from groupstore.template.limits import (
     CONTAINERS,
     INTEGER_BITS,
+    NAME_LENGTH,
     NUMBERS,
     SCALARS,
     Budget,
@@ -54,13 +55,9 @@ class Operators(Budget):
         super().__init__()
         self._missing = StrictMissing if strict else Missing
 
-    def undefined(self, hint: str | None = None, *, name: str | None = None) -> Missing:
-        """What stands for a variable that is missing."""
-        return self._missing(hint or f"{name!r} is missing", name=name)
-
-    def missing(self, name: object) -> Missing:
-        """What stands for a key, an attribute or an element that is missing."""
-        return self.undefined(name=str(name)[:100])
+    def undefined(self, hint: str | None = None, *, name: Any = None) -> Missing:
+        """What stands for a variable, a key, an attribute or an element that is missing."""
+        return self._missing(hint, name=name)
 
     def text(self, value: Any) -> str:
         """The text that `value` is printed as."""
@@ -177,7 +174,7 @@ class Operators(Budget):
         """What is at an index, or belongs to a key."""
         if type(value) is dict:
             found = value.get(self.key(key), missing)
-            return self.missing(key) if found is missing else found
+            return self.undefined(name=key) if found is missing else found
         if type(key) is str:
             refuse_attribute(value, key)
         elif type(key) not in {int, bool}:
@@ -188,7 +185,7 @@ class Operators(Budget):
             # Under `strict` it must not be used.
             bool(value)
             return value
-        return self.missing(key)
+        return self.undefined(name=key)
 
     def slice(self, value: Any, start: Any, stop: Any, step: Any) -> Any:
         """Part of a text or sequence."""
@@ -224,5 +221,6 @@ class Operators(Budget):
 
 def refuse_attribute(value: Any, name: str) -> None:
     """Refuse what Python has under a name, and a template has not."""
-    if hasattr(type(value), name):
+    # A name that can't be one is not looked up: that takes a copy of it.
+    if len(name) <= NAME_LENGTH and hasattr(type(value), name):
         raise SecurityError(f"{name!r} of a {type(value).__name__} is not available")

@@ -108,7 +108,10 @@ def _unique(
     key = _sort_key(context, attribute, case_sensitive)
     # The first of equal ones stays.
     found: dict[Any, Any] = {}
-    for item in elements(context, value):
+    values = elements(context, value)
+    # To lower case, all of it.
+    context.measure(values)
+    for item in values:
         found.setdefault(context.key(key(item)), item)
     return list(found.values())
 
@@ -120,7 +123,7 @@ def _extreme(function: Callable[..., Any]) -> Filter:
         values = elements(context, value)
         context.measure(values)
         if not values:
-            return context.missing(f"{function.__name__} of nothing")
+            return context.undefined(f"{function.__name__} of nothing")
         return function(values, key=_sort_key(context, attribute, case_sensitive))
 
     return implementation
@@ -148,7 +151,7 @@ def _length(context: "Rendering", value: Any) -> int:
 def _first(context: "Rendering", value: Any) -> Any:
     for item in context.iterable(value):
         return item
-    return context.missing("first of nothing")
+    return context.undefined("first of nothing")
 
 
 def _last(context: "Rendering", value: Any) -> Any:
@@ -156,7 +159,7 @@ def _last(context: "Rendering", value: Any) -> Any:
         return _first(context, value)
     for item in reversed(context.iterable(value)):
         return item
-    return context.missing("last of nothing")
+    return context.undefined("last of nothing")
 
 
 def _reverse(context: "Rendering", value: Any) -> Any:
