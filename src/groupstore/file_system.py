@@ -29,6 +29,8 @@ def locate(path: str) -> tuple[str, bool]:
     SQLite's side files stand beside the real file, so that all who come by any name find them.
     Raises `StorageError` for what no database can be.
     """
+    if path.endswith((os.sep, os.altsep or os.sep)):
+        raise StorageError(f"open: {path}: the name of a folder, not of a file")
     try:
         real_path = os.path.realpath(path)
         folder, _ = os.path.split(real_path)
