@@ -512,7 +512,10 @@ def test_folder_that_cannot_be_written(
     path = open_folder / name
     with groupstore.Store(path, purge_interval=None) as store:
         store.set("g", "k", "v")
-    switch = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute(sys.argv[2])"
+    switch = (
+        "import sqlite3, sys; connection = sqlite3.connect(sys.argv[1]);"
+        " connection.execute(sys.argv[2]); connection.close()"
+    )
     run(switch, path, f"PRAGMA journal_mode = {mode}")
     path.chmod(0o666)
     open_folder.chmod(0o555)

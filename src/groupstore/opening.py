@@ -214,9 +214,12 @@ def _migrate(connection: apsw.Connection) -> None:
 
 
 def _immutable_uri(path: str) -> str:
-    from pathlib import Path  # noqa: PLC0415 (costly, and rarely needed)
-
-    return f"{Path(path).as_uri()}?immutable=1"
+    """As https://sqlite.org/uri.html, section 3.1, has it."""
+    for character in "%?#":
+        path = path.replace(character, f"%{ord(character):02x}")
+    if os.sep == "\\":
+        path = "/" + path.replace(os.sep, "/")
+    return f"file://{path}?immutable=1"
 
 
 def _refuse_pending_writes(path: str) -> None:
