@@ -14,7 +14,8 @@ extensions = [
         f"groupstore.engine.{source.stem}",
         [str(source)],
         include_dirs=[str(ENGINE)],
-        extra_compile_args=[] if sys.platform == "win32" else ["-O2"],
+        # Without debugging information, which is most of a wheel otherwise.
+        extra_compile_args=[] if sys.platform == "win32" else ["-O2", "-g0"],
     )
     for source in sorted(ENGINE.glob("*.pyx"))
 ]

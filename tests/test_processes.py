@@ -453,6 +453,30 @@ def test_foreign_replace_is_reported_and_mended(
         scope.set("g", "c", "v")
 
 
+def test_foreign_schema_changes(file_store: groupstore.Store, foreign: Foreign) -> None:
+    """Compiled statements survive what another program does to the schema meanwhile."""
+    file_store.set("g", "k", "v")
+    assert file_store.get("g", "k") == "v"
+    for change in (
+        "CREATE TABLE theirs (x)",
+        "CREATE INDEX theirs_idx ON entries (entry_value)",
+        "ALTER TABLE entries ADD COLUMN note TEXT DEFAULT 'none'",
+        "DROP INDEX theirs_idx",
+        "DROP TABLE theirs",
+        "VACUUM",
+        "ANALYZE",
+    ):
+        foreign(change)
+        assert file_store.get("g", "k") == "v"
+        file_store.set("g", "k2", change)
+        assert file_store.get_all("g") == {"k": "v", "k2": change}
+        file_store.set_many("g", {str(n): "v" for n in range(300)})
+        assert file_store.delete_many("g", map(str, range(300))) == 300
+        with file_store.transaction() as tx:
+            assert tx.count("g") == 2
+    assert file_store.check() == []
+
+
 def test_foreign_checkpoint(file_store: groupstore.Store, foreign: Foreign) -> None:
     """Reads stay right when another program moves the log into the file between them."""
     for n in range(5):
