@@ -114,16 +114,15 @@ cdef class Dispatcher:
             name = prefix + group
         elif prefix:
             table = self.by_namespace
-        cdef Watcher watcher = Watcher.__new__(Watcher)
-        watcher.ring = Ring(min(capacity, PY_SSIZE_T_MAX), len(prefix), table, name, self.stale)
+        cdef Ring ring = Ring(min(capacity, PY_SSIZE_T_MAX), len(prefix), table, name, self.stale)
         self.prune()
         brief_acquire(&self.lock)
         if table is None:
-            self.everywhere += (watcher.ring,)
+            self.everywhere += (ring,)
         else:
-            table[name] = rings_of(table, name) + (watcher.ring,)
+            table[name] = rings_of(table, name) + (ring,)
         brief_release(&self.lock)
-        return watcher
+        return Watcher(ring)
 
     def on_change(self, str prefix, callback):
         """Register `callback`; the result, an idempotent function, takes it out again."""

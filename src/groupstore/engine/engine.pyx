@@ -74,7 +74,7 @@ cdef object running_task():
 cdef class Block:
     """A transaction, or a savepoint inside one."""
 
-    def __cinit__(self, Engine engine):
+    def __cinit__(self, Engine engine not None):
         self.engine = engine
         self.state = FRESH
 
@@ -680,7 +680,7 @@ cdef class _Lending:
     cdef Engine engine
     cdef str attempted
 
-    def __cinit__(self, Engine engine, str attempted):
+    def __cinit__(self, Engine engine not None, str attempted):
         self.engine = engine
         self.attempted = attempted
 

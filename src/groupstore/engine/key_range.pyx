@@ -15,7 +15,7 @@ from groupstore.engine.statement cimport bind_text, bind_upper
 @cython.final
 cdef class KeyRange:
 
-    def __cinit__(self, bytes first, bytes beyond):
+    def __cinit__(self, bytes first not None, bytes beyond):
         self.first = first
         self.lower = text_of(first)
         self.beyond = beyond

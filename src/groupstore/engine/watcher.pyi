@@ -18,6 +18,7 @@ class Ring:
 
 @disjoint_base
 class Watcher:
+    def __new__(cls, ring: Ring) -> Self: ...
     @property
     def capacity(self) -> int: ...
     @property

@@ -161,8 +161,11 @@ cdef class Watcher:
     Iterate it (`for` blocks, `async for` waits in the event loop), or `get()` one at a time.
     Iteration ends when the watcher is closed and empty. Leaving a `with` block closes it.
 
-    Attributes: `capacity`, `dropped` (events that did not fit), `closed`.
+    Made by `watch`. Attributes: `capacity`, `dropped` (events that did not fit), `closed`.
     """
+
+    def __cinit__(self, Ring ring not None):
+        self.ring = ring
 
     @property
     def capacity(self):

@@ -7,7 +7,9 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.exceptions import TemplateAssertionError
 
+from groupstore.template.filters import FILTERS
 from groupstore.template.limits import COPIED_NAMES, NESTING, SCOPES
+from groupstore.template.predicates import PREDICATES
 
 _STATEMENTS = (
     nodes.Template,
@@ -98,6 +100,10 @@ def check(template: nodes.Template) -> None:
         if depth > NESTING or scopes > SCOPES:
             _fail("nested too deeply", node)
         _check_names(node)
+        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
+            _fail(f"no filter {node.name!r}", node)
+        if isinstance(node, nodes.Test) and node.name not in PREDICATES:
+            _fail(f"no test {node.name!r}", node)
         _replace_names(node)
         seen.append(node)
         pending.extend(

@@ -61,9 +61,9 @@ def _abs(_: "Rendering", value: Any) -> Any:
 
 
 def _round(context: "Rendering", value: Any, precision: int = 0, method: str = "common") -> Any:
-    context.step(1 + (abs(precision) >> 3))
     if not -_DECIMALS <= precision <= _DECIMALS:
         raise FilterArgumentError(f"round to {precision} digits")
+    context.step(1 + (abs(precision) >> 3))
     # Not a set: hashing a template's values can take forever.
     if method not in ("common", "ceil", "floor"):
         raise FilterArgumentError("round takes the method common, ceil or floor")

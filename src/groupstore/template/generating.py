@@ -113,9 +113,9 @@ class CodeWriter(CodeGenerator):
     def visit_Const(self, node: nodes.Const, frame: Frame) -> None:
         if isinstance(node.value, str):
             self.write(self._text(node.value))
-        elif isinstance(node.value, float):
-            # The repr of infinity is no literal.
-            self.write(f"float({str(node.value)!r})")
+        elif node.value == float("inf"):
+            # Its repr is no literal.
+            self.write('float("inf")')
         else:
             self.write(repr(node.value))
 

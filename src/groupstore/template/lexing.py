@@ -109,7 +109,7 @@ def _bounded(tokens: Iterator[tuple[int, str, str]]) -> Iterator[tuple[int, str,
     count = 0
     for line, kind, text in tokens:
         if kind in _LONGEST and len(text) > _LONGEST[kind]:
-            raise TemplateSyntaxError(f"a {kind} of {len(text):,} characters", line)
+            raise TemplateSyntaxError(f"a token of {len(text):,} characters", line)
         count += kind not in _FREE
         if count > TOKENS:
             raise TemplateSyntaxError(f"more than {TOKENS:,} tokens", line)

@@ -33,7 +33,7 @@ class Method:
 def _linear(function: Callable[..., Any]) -> Implementation:
     """A method of str that looks at each character once, whose result grows little or not."""
 
-    def implementation(context: "Rendering", text: str, *arguments: Any, **named: Any) -> Any:
+    def implementation(context: "Rendering", text: str, /, *arguments: Any, **named: Any) -> Any:
         context.read(text)
         result = function(text, *arguments, **named)
         if type(result) is str and len(result) > _SHORT:
@@ -205,6 +205,9 @@ _METHODS: dict[type, dict[str, Implementation]] = {
     tuple: {"index": _look(tuple.index), "count": _look(tuple.count)},
     LoopContext: {"cycle": _cycle, "changed": _changed},
 }
+
+
+METHOD_NAMES = sorted({name for methods in _METHODS.values() for name in methods})
 
 
 def of_text(name: str) -> Implementation:
