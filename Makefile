@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ENGINE := src/groupstore/engine
+LINTED := setup.py .ci src tests benchmarks examples
 SOURCES := setup.py pyproject.toml $(wildcard $(ENGINE)/*.pyx $(ENGINE)/*.pxd $(ENGINE)/*.h)
 
 .PHONY: help build demo test test-slow lint types bench clean
@@ -14,6 +15,8 @@ help:
 	@echo "make lint       ruff and cython-lint"
 	@echo "make types      mypy --strict, pyright, and stubtest of the compiled modules"
 	@echo "make bench      the benchmarks, as ratios from interleaved rounds"
+	@echo "make build      the virtual environment, and the compiled modules in place"
+	@echo "make clean      remove what the others made"
 
 $(VENV)/made: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,9 +45,10 @@ test-slow: build
 	GROUPSTORE_SLOW=1 $(BIN)/python -m pytest -q
 
 lint: $(VENV)/made
-	$(BIN)/ruff check src tests benchmarks examples
-	$(BIN)/ruff format --check src tests benchmarks examples
-	$(BIN)/cython-lint $(ENGINE)
+	$(BIN)/ruff check $(LINTED)
+	$(BIN)/ruff format --check $(LINTED)
+	# It starts pycodestyle by name.
+	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/cython-lint $(ENGINE)
 
 types: build
 	$(BIN)/mypy --strict -p groupstore

@@ -8,6 +8,7 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ENGINE = Path("src/groupstore/engine")
+JOBS = os.cpu_count() or 1
 
 extensions = [
     Extension(
@@ -20,22 +21,25 @@ extensions = [
     for source in sorted(ENGINE.glob("*.pyx"))
 ]
 
-setup(
-    ext_modules=cythonize(
-        extensions,
-        include_path=["src"],
-        # Generated C stays out of src, and so out of the sdist and the wheel.
-        build_dir="build/cython",
-        nthreads=0 if sys.platform == "win32" else (os.cpu_count() or 1),
-        annotate=os.environ.get("GROUPSTORE_ANNOTATE") == "1",
-        compiler_directives={
-            "language_level": "3",
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "auto_pickle": False,
-            "autotestdict": False,
-            "freethreading_compatible": True,
-        },
-    ),
-)
+# Where processes are spawned, cythonize's workers import this file again.
+if __name__ == "__main__":
+    setup(
+        ext_modules=cythonize(
+            extensions,
+            include_path=["src"],
+            # Generated C stays out of src, and so out of the sdist and the wheel.
+            build_dir="build/cython",
+            nthreads=JOBS,
+            annotate=os.environ.get("GROUPSTORE_ANNOTATE") == "1",
+            compiler_directives={
+                "language_level": "3",
+                "boundscheck": False,
+                "wraparound": False,
+                "cdivision": True,
+                "auto_pickle": False,
+                "autotestdict": False,
+                "freethreading_compatible": True,
+            },
+        ),
+        options={"build_ext": {"parallel": JOBS}},
+    )

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import groupstore
-from benchmarks.floor import Floor
-from benchmarks.points import VALUE_BYTES, fill, key, paths
+from benchmarks.floor import DELETE, SCAN, UPSERT, VALUE_BYTES, Floor
+from benchmarks.points import fill, key, paths
 from benchmarks.rounds import Ratio, compare
 
 ENTRIES = 10_000
@@ -17,11 +17,11 @@ ENTRIES = 10_000
 
 def set_many(folder: Path, storage: str, new_keys: bool) -> list[Ratio]:
     name = "new" if new_keys else "over"
-    floor_path, path = paths(folder, storage, f"many-{name}")
-    floor = Floor(floor_path)
+    floor_path, plain_path, path = paths(folder, storage, f"many-{name}")
+    floor, plain = Floor(floor_path), Floor(plain_path)
     order = random.Random(3).sample(range(ENTRIES), ENTRIES)
     with groupstore.Store(path, durability="normal", cache_size=0) as store:
-        fill(store, floor, ENTRIES)
+        fill(store, floor, plain, ENTRIES)
 
         def through_store(turn: int) -> float:
             pairs = [(key(n), f"{turn}-{n}".ljust(VALUE_BYTES, "v")) for n in order]
@@ -34,22 +34,32 @@ def set_many(folder: Path, storage: str, new_keys: bool) -> list[Ratio]:
         def through_floor(turn: int) -> float:
             if new_keys:
                 floor.connection.execute("DELETE FROM entries")
-            return floor.set(order, VALUE_BYTES, turn, together=True) / ENTRIES
+            return floor.set(order, turn, together=True) / ENTRIES
+
+        def through_apsw(turn: int) -> float:
+            rows = [("g", key(n), f"{turn}-{n}".ljust(VALUE_BYTES, "a")) for n in order]
+            if new_keys:
+                plain.connection.execute("DELETE FROM entries")
+            begin = time.perf_counter_ns()
+            with plain.connection:
+                plain.connection.executemany(UPSERT, rows)
+            return (time.perf_counter_ns() - begin) / ENTRIES
 
         results = compare(
             f"set_many, {'new keys' if new_keys else 'overwriting'}, {storage}",
-            {"C floor": through_floor, "groupstore": through_store},
+            {"C floor": through_floor, "groupstore": through_store, "apsw": through_apsw},
             {"groupstore": "at most 1.6" if new_keys else "at most 1.3"},
         )
     floor.close()
+    plain.close()
     return results
 
 
 def get_all(folder: Path, storage: str) -> list[Ratio]:
-    floor_path, path = paths(folder, storage, "all")
-    floor = Floor(floor_path)
+    floor_path, plain_path, path = paths(folder, storage, "all")
+    floor, plain = Floor(floor_path), Floor(plain_path)
     with groupstore.Store(path, durability="normal", cache_size=0) as store:
-        fill(store, floor, ENTRIES)
+        fill(store, floor, plain, ENTRIES)
 
         def through_store(_: int) -> float:
             begin = time.perf_counter_ns()
@@ -59,18 +69,31 @@ def get_all(folder: Path, storage: str) -> list[Ratio]:
                 raise RuntimeError(f"{len(found)} entries came back")
             return taken / ENTRIES
 
+        def through_apsw(_: int) -> float:
+            begin = time.perf_counter_ns()
+            found = dict(plain.connection.execute(SCAN, ("g",)))
+            taken = time.perf_counter_ns() - begin
+            if len(found) != ENTRIES:
+                raise RuntimeError(f"{len(found)} entries came back")
+            return taken / ENTRIES
+
         results = compare(
             f"get_all, {storage}",
-            {"C floor": lambda _: floor.scan(ENTRIES) / ENTRIES, "groupstore": through_store},
+            {
+                "C floor": lambda _: floor.scan(ENTRIES) / ENTRIES,
+                "groupstore": through_store,
+                "apsw": through_apsw,
+            },
             {"groupstore": "at most 1.5"},
         )
     floor.close()
+    plain.close()
     return results
 
 
 def purge(folder: Path, storage: str) -> list[Ratio]:
-    floor_path, path = paths(folder, storage, "purge")
-    floor = Floor(floor_path)
+    floor_path, plain_path, path = paths(folder, storage, "purge")
+    floor, plain = Floor(floor_path), Floor(plain_path)
     order = random.Random(4).sample(range(ENTRIES), ENTRIES)
     options = {"durability": "normal", "cache_size": 0, "purge_interval": 0}
     with groupstore.Store(path, **options) as store:
@@ -86,15 +109,24 @@ def purge(folder: Path, storage: str) -> list[Ratio]:
             return taken / ENTRIES
 
         def through_floor(turn: int) -> float:
-            floor.set(order, VALUE_BYTES, turn, together=True)
+            floor.set(order, turn, together=True)
             return floor.delete(order) / ENTRIES
+
+        def through_apsw(turn: int) -> float:
+            plain.set(order, turn, together=True)
+            keys = [("g", key(n)) for n in order]
+            begin = time.perf_counter_ns()
+            with plain.connection:
+                plain.connection.executemany(DELETE, keys)
+            return (time.perf_counter_ns() - begin) / ENTRIES
 
         results = compare(
             f"purge_expired, {storage}",
-            {"C floor": through_floor, "groupstore": through_store},
+            {"C floor": through_floor, "groupstore": through_store, "apsw": through_apsw},
             {"groupstore": "at most 1.5"},
         )
     floor.close()
+    plain.close()
     return results
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import functools
+import os
+import shutil
 import subprocess
 import sysconfig
 import tempfile
@@ -14,25 +17,53 @@ from pathlib import Path
 import apsw
 
 SOURCE = Path(__file__).with_name("c_floor.c")
+ENGINE = Path(__file__).parents[1] / "src" / "groupstore" / "engine"
+
+VALUE_BYTES = 100
 
 ENTRIES = """CREATE TABLE entries (
     group_name TEXT NOT NULL, entry_key TEXT NOT NULL, entry_value TEXT NOT NULL,
     expires_at INTEGER, PRIMARY KEY (group_name, entry_key)) WITHOUT ROWID"""
+SELECT = "SELECT entry_value, expires_at FROM entries WHERE group_name = ?1 AND entry_key = ?2"
+UPSERT = """INSERT INTO entries VALUES (?1, ?2, ?3, NULL) ON CONFLICT (group_name, entry_key)
+DO UPDATE SET entry_value = excluded.entry_value, expires_at = excluded.expires_at"""
+DELETE = "DELETE FROM entries WHERE group_name = ?1 AND entry_key = ?2"
+SCAN = "SELECT entry_key, entry_value FROM entries WHERE group_name = ?1 ORDER BY entry_key"
+
+
+class _Work(ctypes.Structure):
+    """`work` of c_floor.c."""
+
+    _fields_ = (
+        ("sql", ctypes.c_char_p),
+        ("group", ctypes.c_char_p),
+        ("numbers", ctypes.c_void_p),
+        ("count", ctypes.c_int),
+        ("parameters", ctypes.c_int),
+        ("columns", ctypes.c_int),
+        ("value_bytes", ctypes.c_int),
+        ("turn", ctypes.c_int),
+        ("together", ctypes.c_int),
+        ("rows", ctypes.c_longlong),
+    )
 
 
 @functools.cache
 def _library() -> ctypes.PyDLL:
-    target = Path(tempfile.mkdtemp(prefix="c-floor-"), "cfloor.so")
-    include = sysconfig.get_paths()["include"]
+    folder = tempfile.mkdtemp(prefix="c-floor-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    target = Path(folder, "cfloor.so")
+    includes = [f"-I{sysconfig.get_paths()['include']}", f"-I{ENGINE}"]
+    compiler = os.environ.get("CC", "gcc")
     subprocess.run(
-        ["gcc", "-O2", "-shared", "-fPIC", f"-I{include}", str(SOURCE), "-o", str(target)],
+        [compiler, "-O2", "-Wall", "-shared", "-fPIC", *includes, str(SOURCE), "-o", str(target)],
         check=True,
     )
     connection = apsw.Connection(":memory:")
     connection.enable_load_extension(True)
     connection.load_extension(str(target))
     library = ctypes.PyDLL(str(target))
-    for name in ("floor_get", "floor_set", "floor_delete", "floor_scan"):
+    for name in ("floor_run", "floor_scan"):
         getattr(library, name).restype = ctypes.c_longlong
     # Kept: closing it would let SQLite unload the library.
     library.connection = connection  # type: ignore[attr-defined]
@@ -40,9 +71,13 @@ def _library() -> ctypes.PyDLL:
 
 
 class Floor:
-    """A database of the floor, in memory or a file in WAL mode; times are nanoseconds."""
+    """A plain database, in memory or a file in WAL mode, of `entries` alone.
+
+    Its methods run a bare C loop and return nanoseconds; `connection` is there for APSW's turn.
+    """
 
     def __init__(self, path: str, durability: str = "normal") -> None:
+        self.path = path
         self.library = _library()
         self.connection = apsw.Connection(path)
         if path != ":memory:":
@@ -51,27 +86,49 @@ class Floor:
         self.connection.execute(ENTRIES)
         self._database = ctypes.c_void_p(self.connection.sqlite3_pointer())
 
-    def _call(self, name: str, *arguments: object) -> int:
-        taken = int(getattr(self.library, name)(self._database, *arguments))
-        if taken < 0:
-            raise RuntimeError(f"{name} failed with SQLite's code {-taken}")
-        return taken
-
-    def _numbers(self, numbers: Sequence[int]) -> tuple[object, int]:
+    def run(
+        self,
+        sql: str,
+        numbers: Sequence[int],
+        *,
+        parameters: int,
+        columns: int = 0,
+        group: str = "g",
+        turn: int = 0,
+        together: bool = False,
+        rows: int | None = None,
+    ) -> int:
+        """Run `sql` for the key of each number; `rows` is how many in all have to come back."""
         held = array("i", numbers)
-        return (ctypes.c_int * len(held)).from_buffer(held), len(held)
+        work = _Work(
+            sql.encode(), group.encode(), held.buffer_info()[0], len(held), parameters, columns
+        )
+        work.value_bytes, work.turn, work.together = VALUE_BYTES, turn, together
+        return self._call("floor_run", work, rows)
 
     def get(self, numbers: Sequence[int]) -> int:
-        return self._call("floor_get", *self._numbers(numbers))
+        return self.run(SELECT, numbers, parameters=2, columns=2, rows=len(numbers))
 
-    def set(self, numbers: Sequence[int], value_bytes: int, turn: int, together: bool) -> int:
-        return self._call("floor_set", *self._numbers(numbers), value_bytes, turn, int(together))
+    def set(
+        self, numbers: Sequence[int], turn: int, together: bool = False, group: str = "g"
+    ) -> int:
+        return self.run(
+            UPSERT, numbers, parameters=3, turn=turn, together=together, group=group, rows=0
+        )
 
     def delete(self, numbers: Sequence[int]) -> int:
-        return self._call("floor_delete", *self._numbers(numbers))
+        return self.run(DELETE, numbers, parameters=2, together=True, rows=0)
 
     def scan(self, expected: int) -> int:
-        return self._call("floor_scan", expected)
+        return self._call("floor_scan", _Work(SCAN.encode(), b"g"), expected)
+
+    def _call(self, name: str, work: _Work, rows: int | None) -> int:
+        taken = int(getattr(self.library, name)(self._database, ctypes.byref(work)))
+        if taken < 0:
+            raise RuntimeError(f"{name} failed with SQLite's code {-taken}")
+        if rows is not None and work.rows != rows:
+            raise RuntimeError(f"{name}: {work.rows} rows came back, not {rows}: {work.sql!r}")
+        return taken
 
     def close(self) -> None:
         self.connection.close()

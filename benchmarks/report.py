@@ -12,7 +12,7 @@ import apsw
 
 import groupstore
 
-SUBJECTS = ("points", "bulk", "extras")
+SUBJECTS = ("points", "bulk", "methods", "extras")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ A group a distribution, its headers as keys; a tenant's copy under a quota; some
 Prints what it did with sizes and rates, then reopens the file and shows that all is there.
 """
 
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import groupstore
 
-TENANT_KEYS = 40
+SEEN = "last seen"
+"""A group that expires; no distribution has a name with a space."""
 
 
 class Clock:
@@ -29,6 +31,21 @@ class Clock:
         return f"{number:,} in {self.seconds * 1000:,.1f} ms ({number / self.seconds:,.0f}/s)"
 
 
+def installed() -> dict[str, dict[str, str]]:
+    """The headers of every distribution on the machine, by its name.
+
+    Those of this environment, and those of the interpreter that the environment was made with.
+    """
+    base = getattr(sys, "_base_executable", sys.executable)
+    command = [base, "-c", "import sys; print(*sys.path[1:], sep='\\n')"]
+    base_path = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    packages: dict[str, dict[str, str]] = {}
+    for distribution in distributions(path=[*sys.path, *base_path.splitlines()]):
+        if name := distribution.metadata["Name"]:
+            packages.setdefault(name, headers(distribution))
+    return packages
+
+
 def headers(distribution: Distribution) -> dict[str, str]:
     """The metadata of one distribution; a header that comes several times is joined by lines."""
     metadata = distribution.metadata
@@ -41,7 +58,7 @@ def load(store: groupstore.Store, packages: dict[str, dict[str, str]]) -> int:
         for name, fields in packages.items():
             store.set_many(name, fields)
             entries += len(fields)
-        store.set_many("seen", dict.fromkeys(packages, "just now"), ttl=3600)
+        store.set_many(SEEN, dict.fromkeys(packages, "just now"), ttl=3600)
     print(f"wrote      {clock.rate(entries + len(packages))}, a commit a group")
     return entries + len(packages)
 
@@ -61,7 +78,8 @@ def read_back(store: groupstore.Store, packages: dict[str, dict[str, str]]) -> N
 
 
 def tenant(store: groupstore.Store, packages: dict[str, dict[str, str]]) -> None:
-    scope = store.scoped("tenant-42", groupstore.Quota(max_keys=TENANT_KEYS))
+    quota = groupstore.Quota(max_keys=max(1, len(packages) // 2))
+    scope = store.scoped("tenant-42", quota)
     versions = {name: fields.get("Version", "") for name, fields in packages.items()}
     try:
         for name, version in versions.items():
@@ -72,24 +90,20 @@ def tenant(store: groupstore.Store, packages: dict[str, dict[str, str]]) -> None
 
 
 def main() -> None:
-    packages = {
-        name: headers(distribution)
-        for distribution in distributions()
-        if (name := distribution.metadata["Name"])
-    }
+    packages = installed()
     if not packages:
         sys.exit("no distribution is installed")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "packages.db")
         print(f"file       {path}: the metadata of {len(packages)} distributions")
         with groupstore.Store(path, durability="normal") as store:
-            watcher = store.watch("seen", capacity=len(packages))
+            watcher = store.watch(SEEN, capacity=len(packages))
             written = load(store, packages)
             read_back(store, packages)
             tenant(store, packages)
             key = next(iter(packages))
-            print(f"expiry     seen/{key} expires in {store.ttl('seen', key):,.1f} s")
-            print(f"events     {len(watcher)} seen of group 'seen', {watcher.dropped} dropped")
+            print(f"expiry     {SEEN}/{key} expires in {store.ttl(SEEN, key):,.1f} s")
+            print(f"events     {len(watcher)} seen of group {SEEN!r}, {watcher.dropped} dropped")
             rows = store.stats().rows
         size = path.stat().st_size
         print(f"closed     {rows:,} rows, {size:,} bytes, {size / rows:,.0f} a row")

@@ -20,6 +20,7 @@ cdef enum:
     UPDATE
     UPDATE_KEEPING_EXPIRY
     SET
+    INSERT
     ADD
     EXPIRE
     POP

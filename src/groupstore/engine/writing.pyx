@@ -20,8 +20,8 @@ from groupstore.engine.sqlite cimport (
 )
 from groupstore.engine.statement cimport (
     COUNT_ADDED, COUNT_REMOVED, DELETE, DELETE_EXPIRED_KEY, DELETE_GROUP, DELETE_ROW, EXPIRE,
-    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, POP, SET, UPDATE, UPDATE_KEEPING_EXPIRY, Query,
-    bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
+    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, INSERT, POP, SET, UPDATE, UPDATE_KEEPING_EXPIRY,
+    Query, bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
 )
 from groupstore.config import KEEP
 from groupstore.engine import reading
@@ -194,15 +194,22 @@ cdef class Writing(Reading):
         cdef bint watched = self._engine.dispatcher.wanted(full)
         cdef bint counts = len(pairs) >= BULK_ROWS
         cdef int64_t added = 0
+        # Most batches are all new or all there, so each item is first taken for one like the last.
+        cdef bint is_new = False
         cdef int code
         cdef str key
         if counts:
             writer.count_rows(False)
         for key, value in pairs:
-            code = write_entry(writer, query, full, key, value, expires_at_ms)
+            code = write_entry(
+                writer, INSERT if is_new else query, full, key, value, expires_at_ms
+            )
             if code == SQLITE_DONE and sqlite3_changes64(writer.raw) == 0:
-                code = write_entry(writer, SET, full, key, value, expires_at_ms)
-                added += 1
+                is_new = not is_new
+                code = write_entry(
+                    writer, INSERT if is_new else query, full, key, value, expires_at_ms
+                )
+            added += is_new
             if code != SQLITE_DONE:
                 raise writer.failure(code, named("set_many", full[len(self._prefix):], key))
             if watched:

@@ -25,6 +25,7 @@ _PIECES = 4096
 _MESSAGE_LENGTH = 300
 
 _cache = Cache()
+_cache.survive_forks()
 
 
 def render(template: str, entries: Mapping[str, str | bytes], *, strict: bool) -> str:

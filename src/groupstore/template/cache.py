@@ -1,5 +1,6 @@
 """A bounded cache of compiled templates."""
 
+import os
 import threading
 from collections import OrderedDict
 
@@ -22,6 +23,14 @@ class Cache:
         self._largest = size // 2
         self._compiled: OrderedDict[str, Compiled] = OrderedDict()
         self._lock = threading.Lock()
+
+    def survive_forks(self) -> None:
+        """Let no fork happen while a thread has the lock, which would be lost to the child."""
+        if hasattr(os, "register_at_fork"):
+            release = self._lock.release
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=release, after_in_child=release
+            )
 
     def get(self, template: str) -> Compiled:
         """The template, compiled; raises what compiling raises."""

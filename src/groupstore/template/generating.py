@@ -132,6 +132,12 @@ class CodeWriter(CodeGenerator):
         self._method("join", frame, *node.nodes)
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:
+        first = node.ops[0]
+        constant = isinstance(node.expr, nodes.Const) or isinstance(first.expr, nodes.Const)
+        if constant and len(node.ops) == 1 and first.op not in {"in", "notin"}:
+            # No more work than the constant is long.
+            super().visit_Compare(node, frame)
+            return
         left: nodes.Node | str = node.expr
         self.write("(")
         for operand in node.ops:
