@@ -44,10 +44,10 @@ test: build
 test-slow: build
 	GROUPSTORE_SLOW=1 $(BIN)/python -m pytest -q
 
+# cython-lint starts pycodestyle by name.
 lint: $(VENV)/made
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/ruff format --check $(LINTED)
-	# It starts pycodestyle by name.
 	PATH="$$PWD/$(BIN):$$PATH" $(BIN)/cython-lint $(ENGINE)
 
 types: build
@@ -57,7 +57,8 @@ types: build
 
 bench: build
 	$(BIN)/python -m benchmarks.report
-	$(BIN)/python -m pytest -q benchmarks/bench_methods.py --benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
+	$(BIN)/python -m pytest -q benchmarks/bench_*.py \
+		--benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

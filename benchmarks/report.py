@@ -12,7 +12,7 @@ import apsw
 
 import groupstore
 
-SUBJECTS = ("points", "bulk", "methods", "extras")
+SUBJECTS = ("points", "bulk", "methods", "threads", "extras")
 
 
 def main() -> None:

@@ -59,6 +59,10 @@ def _in_child() -> None:
     for engine in _taken:
         if engine.after_fork_in_child():
             _inherited_paths.add(engine.path)
+    for engine in _taken:
+        # Another store's connection to the same file poisons it for this process.
+        if engine.path in _inherited_paths:
+            engine.orphan(f"the process was forked while {engine.path} was in use")
     _taken.clear()
     opening.release()
 

@@ -22,7 +22,9 @@ class OpenFace(Face):
     def transaction(self) -> Transaction:
         """A transaction, to be entered with `with`; within another one a savepoint."""
         self._engine.check_open("transaction")
-        return Transaction.__new__(Transaction, *transaction_parts(self))
+        transaction = Transaction.__new__(Transaction, *transaction_parts(self))
+        transaction._source = self
+        return transaction
 
     def watch(self, group: str = "*", *, capacity: int = 16) -> Watcher:
         """Watch the mutations of `group`, or of all groups with `"*"`, from now on.

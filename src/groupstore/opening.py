@@ -11,6 +11,7 @@ import apsw
 from groupstore import file_system, schema
 from groupstore.config import MEMORY, StoreConfig
 from groupstore.errors import (
+    CorruptStoreError,
     ReadOnlyError,
     StorageError,
     from_sqlite,
@@ -102,6 +103,8 @@ def _errors_of(path: str) -> Iterator[None]:
         yield
     except apsw.Error as error:
         raise from_sqlite(error, "open", path) from error
+    except UnicodeDecodeError as error:
+        raise CorruptStoreError(f"open: {path}: the schema is not text in UTF-8") from error
 
 
 @contextmanager

@@ -42,15 +42,15 @@ class Purger:
         """Purge soon."""
         self._wake.set()
 
-    def stop(self) -> None:
-        """End the thread, after the batch of rows that it may be removing."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End the thread, after the batch of rows that it may be removing, or give up waiting."""
         self._stopped = True
         # In a forked child that has not used the store yet the thread is not running.
         if not self._thread.is_alive():
             return
         self._wake.set()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(timeout)
 
     def _run(self) -> None:
         while True:
@@ -75,4 +75,5 @@ class Purger:
 @atexit.register
 def _stop_all() -> None:
     for purger in list(_running):
-        purger.stop()
+        # It may be waiting for a transaction that nobody will end any more.
+        purger.stop(timeout=0.5)

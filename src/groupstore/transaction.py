@@ -12,7 +12,10 @@ class Transaction(TransactionKeyspace, Face):
     transaction of the same thread it is a savepoint.
     """
 
-    __slots__ = ()
+    __slots__ = ("_source",)
+
+    _source: Face
+    """Kept, so that a store is not collected while a transaction of it is at hand."""
 
     def __repr__(self) -> str:
         return f"<Transaction of {self._engine.path}>"

@@ -86,6 +86,8 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "tree as an option": (TREES + "{{ {}|dictsort(false, t) }}", "dictsort is by"),
     "colliding keys": ("{{ [0, 2 ** 61 - 1]|unique }}", "60 bits"),
     "float in a range": (MILLION + "{{ 0.5 in range(1000000) }}" + END, STEPS),
+    "NaN for a count": ("{{ [1]|batch(1e999 - 1e999) }}", STEPS),
+    "NaN for a width": ("{{ 'a'|indent(1e999 - 1e999) }}", LONG),
     "range": ("{{ range(10 ** 9) }}", "a range of more than"),
     "range of no length": ("{{ range(10 ** 30) }}", "a range of more than"),
     # Memory

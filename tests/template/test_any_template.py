@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from groupstore import TemplateError
 from groupstore.template import render
 from groupstore.template.filters import FILTERS
-from groupstore.template.methods import METHOD_NAMES
 from groupstore.template.predicates import PREDICATES
 
 ENTRIES: dict[str, str | bytes] = {"a": "x y,z", "b": b"1", "c": b"\xff", "n": "12"}
@@ -18,6 +17,10 @@ OPERATORS = ["not in", *"+ - * / // % ** ~ == != < <= > >= and or in".split()]
 atoms = st.sampled_from(
     "a b c n q absent entries loop range(5) 0 1 -7 2.5 10**9 none true '' 'x' '%s' '{}' [] {} "
     "[1,'a'] (1,2) {'a':b} {1:[2]} m caller self varargs kwargs [[a]]*3 'ab'*3".split()
+)
+methods = st.sampled_from(
+    "upper title strip split rsplit splitlines partition find rfind count index replace join "
+    "changed zfill format startswith removeprefix isdigit items keys values get cycle".split()
 )
 names = st.sampled_from("a b q x items loop upper __class__".split())
 
@@ -35,7 +38,7 @@ def _expressions(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("({} if {} else {})".format, inner, inner, inner),
         st.builds("({}|{}({}))".format, inner, st.sampled_from(sorted(FILTERS)), arguments),
         st.builds("({} is {}({}))".format, inner, st.sampled_from(sorted(PREDICATES)), arguments),
-        st.builds("{}.{}({})".format, inner, st.sampled_from(METHOD_NAMES), arguments),
+        st.builds("{}.{}({})".format, inner, methods, arguments),
         st.builds("{}({})".format, inner, arguments),
         st.builds("{}.{}".format, inner, names),
         st.builds("{}[{}]".format, inner, inner),

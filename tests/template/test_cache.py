@@ -94,7 +94,7 @@ def test_forks_beside_rendering_threads(run: Callable[..., str]) -> None:
         for n in range(100):
             child = os.fork()
             if child == 0:
-                signal.alarm(20)
+                signal.alarm(5)
                 os._exit(render("{{ a }}" + "x" * (n % 2), {"a": "1"}, strict=True)[:1] != "1")
             codes.append(os.waitpid(child, 0)[1])
         stop = True

@@ -1,6 +1,6 @@
 cimport cython
 from cpython.pythread cimport PyThread_type_lock
-from libc.stdint cimport int64_t
+from libc.stdint cimport uint64_t
 
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
@@ -21,7 +21,9 @@ cdef enum Hold:
 cdef class Block:
     cdef Engine engine
     cdef int state
-    cdef unsigned long thread
+    # Unique for ever, and the system's, which may be another thread's after this one's end.
+    cdef uint64_t thread
+    cdef unsigned long native_thread
     # Events staged before the block: what a rollback of it leaves.
     cdef Py_ssize_t staged_before
 
@@ -29,7 +31,8 @@ cdef class Block:
     cdef int leave(self, bint failed) except -1
     cdef int roll_back(self) except -1
     cdef object unusable(self, str verb)
-    cdef bint is_abandoned(self, bint failed) except -1
+    cdef bint is_abandoned(self) except -1
+    cdef int finish_leaving(self, bint failed) except -1
     cdef int end_inner(self) except -1
     cdef int end_savepoint(self, bint failed) except -1
     cdef int end_transaction(self, bint failed) except -1
@@ -58,7 +61,7 @@ cdef class Engine:
     # Owned. Whoever holds it may use `writer`.
     cdef PyThread_type_lock turn
     # The thread that holds the turn, 0 for none.
-    cdef unsigned long owner
+    cdef uint64_t owner
     cdef object owner_task
     cdef str busy_with
     cdef list blocks
@@ -80,6 +83,7 @@ cdef class Engine:
     cdef int enter_sqlite(self, str verb) except -1
     cdef int wait_at_entrance(self, str verb) except -1
     cdef int wait_until_empty(self) except -1
+    cdef bint is_reentered(self) except -1
     cdef int await_turn(self, str verb) except -1
     cdef int release(self) except -1
     cdef int announce(self, list events, list wakes) except -1

@@ -20,7 +20,9 @@ from cpython.pythread cimport (
     NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
     PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock,
 )
+from cpython.pystate cimport PyThreadState, PyThreadState_Get
 from cpython.ref cimport Py_INCREF
+from libc.stdint cimport uint64_t
 
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
@@ -41,12 +43,17 @@ cdef extern from "pythread.h":
     PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) noexcept nogil
 
 
+cdef extern from "Python.h":
+    uint64_t PyThreadState_GetID(PyThreadState *) noexcept
+
+
 _logger = logging.getLogger("groupstore")
 
 
 cdef enum:
     # How long a wait for the turn goes without looking for signals and a closed store.
     WAIT_SLICE_US = 50_000
+    NAP_US = 200
 
 
 cdef enum State:
@@ -58,6 +65,21 @@ cdef enum State:
 
 
 cdef dict modules = sys.modules
+
+# Held for ever: a wait for it is a nap in which no signal handler runs.
+cdef PyThread_type_lock nap_lock = PyThread_allocate_lock()
+PyThread_acquire_lock(nap_lock, NOWAIT_LOCK)
+
+
+cdef int nap() noexcept:
+    with nogil:
+        PyThread_acquire_lock_timed(nap_lock, NAP_US, 0)
+    return 0
+
+
+cdef uint64_t current_thread() noexcept:
+    """A number that no other thread ever has, unlike the system's, which are used again."""
+    return PyThreadState_GetID(PyThreadState_Get())
 
 
 cdef object running_task():
@@ -102,7 +124,8 @@ cdef class Block:
         connection = engine.begin(None, True, "transaction")
         if connection.hold & TURN:
             engine.owner_task = running_task()
-        self.thread = PyThread_get_thread_ident()
+        self.thread = current_thread()
+        self.native_thread = PyThread_get_thread_ident()
         self.staged_before = engine.staged_before
         engine.blocks.append(self)
         engine.busy_with = None
@@ -122,10 +145,19 @@ cdef class Block:
             if failed:
                 return 0
             raise self.unusable("commit")
-        if self.thread != PyThread_get_thread_ident() and not self.is_abandoned(failed):
-            raise self.unusable("commit")
+        if self.thread != current_thread():
+            if not self.is_abandoned():
+                raise self.unusable("commit")
+            self.finish_leaving(True)
+            if not failed:
+                raise StoreError("commit: rolled back, as the transaction's thread has ended")
+            return 0
         if running_task() is not engine.owner_task and not failed:
             raise StoreError("commit: the transaction belongs to another task")
+        return self.finish_leaving(failed)
+
+    cdef int finish_leaving(self, bint failed) except -1:
+        cdef Engine engine = self.engine
         if engine.is_lost():
             self.bury()
             if not failed:
@@ -139,16 +171,16 @@ cdef class Block:
             return self.end_transaction(failed)
         return self.end_savepoint(failed)
 
-    cdef bint is_abandoned(self, bint failed) except -1:
+    cdef bint is_abandoned(self) except -1:
         """Whether the block's thread has died with the block open, in a generator say.
 
         Its roll-back then falls to whichever thread collects what is left of it.
         """
-        return failed and self.thread not in [thread.ident for thread in threading.enumerate()]
+        return self.native_thread not in [thread.ident for thread in threading.enumerate()]
 
     cdef int roll_back(self) except -1:
         cdef Engine engine = self.engine
-        if self.state != OPEN or engine.owner != PyThread_get_thread_ident():
+        if self.state != OPEN or engine.owner != current_thread():
             raise self.unusable("rollback")
         engine.check_joined(self, "rollback")
         engine.enter_sqlite("rollback")
@@ -279,7 +311,7 @@ cdef class Engine:
                 raise StoreError(f"{verb}: {self.orphaned}")
             if atomic_get(&self.closed):
                 raise StoreClosedError(f"{verb}: the store {self.path} is closed")
-            time.sleep(0.0002)
+            nap()
             atomic_add(&self.inside, 1)
             if not atomic_get(&self.suspended) and not atomic_get(&self.closed):
                 return 0
@@ -290,9 +322,16 @@ cdef class Engine:
 
     cdef int wait_until_empty(self) except -1:
         """Wait for the calls that are inside SQLite, but for this thread's own."""
-        while atomic_get(&self.inside) > self.lent.get(PyThread_get_thread_ident(), 0):
-            time.sleep(0.0002)
+        cdef long own = self.lent.get(current_thread(), 0) + self.is_reentered()
+        while atomic_get(&self.inside) > own:
+            nap()
         return 0
+
+    cdef bint is_reentered(self) except -1:
+        """Whether this thread is inside a call already, of which a signal handler is part."""
+        return self.owner == current_thread() and self.busy_with is not None and (
+            not self.lent.get(current_thread(), 0)
+        )
 
     def check_open(self, str verb):
         """Raise `StoreClosedError` where the store is closed, `StoreError` in an orphaned child."""
@@ -310,7 +349,7 @@ cdef class Engine:
     cdef bint take_turn_at_once(self) except -1:
         if not PyThread_acquire_lock(self.turn, NOWAIT_LOCK):
             return False
-        self.owner = PyThread_get_thread_ident()
+        self.owner = current_thread()
         return True
 
     cdef int take_turn(self, str verb) except -1:
@@ -329,7 +368,7 @@ cdef class Engine:
             with nogil:
                 status = PyThread_acquire_lock_timed(self.turn, slice_us, 1)
             if status == PY_LOCK_ACQUIRED:
-                self.owner = PyThread_get_thread_ident()
+                self.owner = current_thread()
                 return 0
             PyErr_CheckSignals()
             remaining_s = deadline - time.monotonic()
@@ -408,7 +447,7 @@ cdef class Engine:
     cdef Connection borrow(self, Block block, str verb):
         """A connection to read by, for `give_back`; in a transaction the one that sees it."""
         cdef Connection connection
-        if self.owner == PyThread_get_thread_ident():
+        if self.owner == current_thread():
             self.check_joined(block, verb)
             self.enter_sqlite(verb)
             self.busy_with = verb
@@ -459,7 +498,7 @@ cdef class Engine:
         One statement commits by itself; for `several` there is a transaction around them, or a
         savepoint within the open one.
         """
-        if self.owner == PyThread_get_thread_ident():
+        if self.owner == current_thread():
             self.check_joined(block, verb)
             self.enter_sqlite(verb)
             self.writer.hold = JOINED
@@ -472,7 +511,7 @@ cdef class Engine:
 
     cdef Connection begin_at_once(self, Block block, str verb):
         """As `begin` for one statement, but None where that would have to wait for a thread."""
-        if self.owner == PyThread_get_thread_ident():
+        if self.owner == current_thread():
             return self.begin(block, False, verb)
         if not self.take_turn_at_once():
             return None
@@ -552,7 +591,7 @@ cdef class Engine:
     # Lending connections to Python code.
 
     cdef int lend(self, int difference) except -1:
-        thread = PyThread_get_thread_ident()
+        thread = current_thread()
         self.lent[thread] = self.lent.get(thread, 0) + difference
         return 0
 
@@ -574,7 +613,7 @@ cdef class Engine:
 
     def refuse_in_transaction(self, attempted):
         """Raise `StoreError` where this thread has a transaction open."""
-        if self.owner == PyThread_get_thread_ident():
+        if self.owner == current_thread():
             raise StoreError(f"{attempted}: not possible inside a transaction")
 
     # Closing and forking.
@@ -631,7 +670,9 @@ cdef class Engine:
         if atomic_get(&self.closed) or self.orphaned is not None or not self.shared:
             return
         self.close_idle()
-        if self.writer is not None and not self.blocks and not self.lent_now():
+        if self.writer is not None and not self.blocks and not self.lent_now() and (
+            not self.is_reentered()
+        ):
             self.writer.close()
             self.writer = None
 
@@ -640,6 +681,10 @@ cdef class Engine:
 
     def after_fork_in_parent(self):
         atomic_set(&self.suspended, 0)
+
+    def orphan(self, reason):
+        """Have every call in this child process raise `StoreError`."""
+        self.orphaned = reason
 
     def after_fork_in_child(self):
         """Make the store usable in the child, or say why it is not.

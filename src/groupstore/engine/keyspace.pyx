@@ -29,6 +29,7 @@ cdef class Keyspace(Writing):
         """Set `key` only where there is no live one; whether it was set."""
         cdef str full = self.full_name(group, "add")
         cdef int64_t expires_at_ms
+        cdef int64_t before_ms
         cdef bint added = False
         cdef Connection writer
         key = str_argument(key, "add", "key")
@@ -42,7 +43,7 @@ cdef class Keyspace(Writing):
         try:
             if self.limits is None:
                 added = self.insert(writer, full, key, value, expires_at_ms)
-            elif self.read_live(writer, full, key, "add") is None:
+            elif self.read_live(writer, full, key, &before_ms, "add") is None:
                 self.admit(writer, full, key, "add")
                 self.put(writer, full, key, value, expires_at_ms, "add")
                 added = True
@@ -81,6 +82,7 @@ cdef class Keyspace(Writing):
         """
         cdef str full = self.full_name(group, "compare_and_set")
         cdef int64_t expires_at_ms
+        cdef int64_t before_ms
         cdef bint equal
         cdef Connection writer
         key = str_argument(key, "compare_and_set", "key")
@@ -92,8 +94,10 @@ cdef class Keyspace(Writing):
         self.check_writable("compare_and_set")
         writer = self._engine.begin(self.block, True, "compare_and_set")
         try:
-            current = self.read_live(writer, full, key, "compare_and_set")
+            current = self.read_live(writer, full, key, &before_ms, "compare_and_set")
             equal = same_value(current, expected)
+            if expires_at_ms == KEPT:
+                expires_at_ms = before_ms
             if equal and value is not None:
                 self.admit(writer, full, key, "compare_and_set")
                 self.put(writer, full, key, value, expires_at_ms, "compare_and_set")
@@ -112,6 +116,7 @@ cdef class Keyspace(Writing):
         live key it starts at `initial`, without expiry.
         """
         cdef str full = self.full_name(group, "increment")
+        cdef int64_t before_ms
         cdef Connection writer
         key = str_argument(key, "increment", "key")
         integer_argument(amount, "amount")
@@ -119,14 +124,14 @@ cdef class Keyspace(Writing):
         self.check_writable("increment")
         writer = self._engine.begin(self.block, True, "increment")
         try:
-            current = self.read_live(writer, full, key, "increment")
+            current = self.read_live(writer, full, key, &before_ms, "increment")
             total = amount + (initial if current is None else counter(current, group, key))
             if not INT64_MIN <= total <= INT64_MAX:
                 raise ValueError(
                     f"increment: key {key!r} in group {group!r} would leave 64 bits: {total}"
                 )
             self.admit(writer, full, key, "increment")
-            self.put(writer, full, key, str(total), KEPT, "increment")
+            self.put(writer, full, key, str(total), before_ms, "increment")
         except BaseException:
             self._engine.abandon(writer)
             raise

@@ -20,6 +20,7 @@ cdef enum:
     UPDATE
     UPDATE_KEEPING_EXPIRY
     SET
+    SET_KEEPING_EXPIRY
     INSERT
     ADD
     EXPIRE

@@ -56,6 +56,11 @@ INSERT INTO entries (group_name, entry_key, entry_value, expires_at) VALUES (?1,
 ON CONFLICT (group_name, entry_key)
 DO UPDATE SET entry_value = excluded.entry_value, expires_at = excluded.expires_at""")
 
+define(SET_KEEPING_EXPIRY, """
+INSERT INTO entries (group_name, entry_key, entry_value, expires_at) VALUES (?1, ?2, ?3, NULL)
+ON CONFLICT (group_name, entry_key) DO UPDATE SET entry_value = excluded.entry_value,
+expires_at = CASE WHEN expires_at > ?4 THEN expires_at END""")
+
 define(INSERT, """
 INSERT INTO entries (group_name, entry_key, entry_value, expires_at) VALUES (?1, ?2, ?3, ?4)
 ON CONFLICT (group_name, entry_key) DO NOTHING""")

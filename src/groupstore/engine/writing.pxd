@@ -13,7 +13,9 @@ cdef class Writing(Reading):
     cdef int put(
         self, Connection writer, str full, str key, object value, int64_t expires_at_ms, str verb
     ) except -1
-    cdef object read_live(self, Connection writer, str full, str key, str verb)
+    cdef object read_live(
+        self, Connection writer, str full, str key, int64_t *expires_at_ms, str verb
+    )
     cdef int put_all(
         self, Connection writer, str full, list pairs, int64_t expires_at_ms
     ) except -1

@@ -20,8 +20,8 @@ from groupstore.engine.sqlite cimport (
 )
 from groupstore.engine.statement cimport (
     COUNT_ADDED, COUNT_REMOVED, DELETE, DELETE_EXPIRED_KEY, DELETE_GROUP, DELETE_ROW, EXPIRE,
-    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, INSERT, POP, SET, UPDATE, UPDATE_KEEPING_EXPIRY,
-    Query, bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
+    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, INSERT, POP, SET, SET_KEEPING_EXPIRY, UPDATE,
+    UPDATE_KEEPING_EXPIRY, Query, bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
 )
 from groupstore.config import KEEP
 from groupstore.engine import reading
@@ -62,23 +62,32 @@ cdef class Writing(Reading):
         cdef Query query = UPDATE_KEEPING_EXPIRY if expires_at_ms == KEPT else UPDATE
         cdef int code = write_entry(writer, query, full, key, value, expires_at_ms)
         if code == SQLITE_DONE and sqlite3_changes64(writer.raw) == 0:
-            code = write_entry(writer, SET, full, key, value, expires_at_ms)
+            query = SET_KEEPING_EXPIRY if expires_at_ms == KEPT else SET
+            code = write_entry(writer, query, full, key, value, expires_at_ms)
         if code != SQLITE_DONE:
             raise writer.failure(code, named(verb, full[len(self._prefix):], key))
         return self._engine.stage(events.SET, full, key, value)
 
-    cdef object read_live(self, Connection writer, str full, str key, str verb):
-        """The live value of a key, read inside the transaction that is going to change it."""
+    cdef object read_live(
+        self, Connection writer, str full, str key, int64_t *expires_at_ms, str verb
+    ):
+        """The live value of a key, read inside the transaction that is going to change it.
+
+        `expires_at_ms` is set to its expiry, to be written back where the expiry is kept: read
+        anew, it could have passed since. NEVER where there is no live key.
+        """
         cdef sqlite3_stmt *statement = writer.statement(GET)
         cdef int code = look_up(
             writer, statement, text_argument(full, verb, "group"), text_argument(key, verb, "key")
         )
+        expires_at_ms[0] = NEVER
         if code == SQLITE_DONE:
             return None
         if code != SQLITE_ROW:
             raise writer.failure(code, named(verb, full[len(self._prefix):], key))
         if column_expiry(statement, 0) <= now_ms():
             return None
+        expires_at_ms[0] = column_expiry(statement, 0)
         return column_value(statement, 1)
 
     def get(self, group, key, default=reading.MISSING):
@@ -227,6 +236,7 @@ cdef class Writing(Reading):
         """
         cdef str full = self.full_name(group, "expire")
         cdef int64_t expires_at_ms
+        cdef int64_t before_ms
         cdef bint changed = False
         cdef object value = None
         cdef Connection writer
@@ -239,7 +249,7 @@ cdef class Writing(Reading):
         writer = self._engine.begin(self.block, watched, "expire")
         try:
             if watched:
-                value = self.read_live(writer, full, key, "expire")
+                value = self.read_live(writer, full, key, &before_ms, "expire")
             changed = self.change_expiry(writer, full, key, expires_at_ms)
             if changed and value is not None:
                 self._engine.stage(events.SET, full, key, value)
@@ -439,7 +449,7 @@ cdef int write_entry(
         code = bind_value(statement, 3, value)
     if code != SQLITE_OK:
         return code
-    if query == UPDATE_KEEPING_EXPIRY:
+    if query == UPDATE_KEEPING_EXPIRY or query == SET_KEEPING_EXPIRY:
         sqlite3_bind_int64(statement, 4, now_ms())
     else:
         # A new key has no expiry that could be kept.

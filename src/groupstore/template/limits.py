@@ -37,7 +37,8 @@ def utf8_size(text: str) -> int:
 
 def check_text(length: int) -> None:
     """Refuse to make a text of `length` characters or bytes where it would be too long."""
-    if length > TEXT_BYTES:
+    # Not `>`: a template can come by NaN, which is neither.
+    if not length <= TEXT_BYTES:
         raise SecurityError(f"a text of more than {TEXT_BYTES >> 20} MiB")
 
 
@@ -73,7 +74,8 @@ class Budget:
     def step(self, count: int = 1) -> bool:
         """Take `count` steps; always true, so that it can stand in a condition."""
         self.steps -= count
-        if self.steps < 0:
+        # Not `< 0`: a template can come by NaN, which is neither.
+        if not self.steps >= 0:
             raise SecurityError(f"more than {STEPS:,} steps")
         return True
 

@@ -207,9 +207,6 @@ _METHODS: dict[type, dict[str, Implementation]] = {
 }
 
 
-METHOD_NAMES = sorted({name for methods in _METHODS.values() for name in methods})
-
-
 def of_text(name: str) -> Implementation:
     """A method of str."""
     return _OF_TEXT[name]

@@ -21,6 +21,8 @@ Filter = Callable[..., Any]
 
 # What an escape takes beside the character.
 _ESCAPES = {"&": 4, "<": 3, ">": 3, "'": 4, '"': 4}
+# The filter truncate asks its environment for a leeway only where none is given.
+_NO_ENVIRONMENT: Any = None
 _WORD = re.compile(r"\w+")
 
 
@@ -128,8 +130,6 @@ def _quoted(context: "Rendering", value: Any, *, query: bool = False) -> str:
     context.step(1 + len(text) * (1 if text.isascii() else 4))
     return url_quote(text, for_qs=query)
 
-
-_NO_ENVIRONMENT: Any = None
 
 _FUNCTIONS: dict[str, Filter] = {
     "capitalize": of_text("capitalize"),
