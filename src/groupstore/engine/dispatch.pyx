@@ -85,12 +85,15 @@ cdef class Dispatcher:
                     if local is None:
                         local = event.local(ring.prefix_length)
                     offer(ring, local, wakes)
+        if self.stale:
+            self.prune()
         return 0
 
     cdef int call_back(self, list events) except -1:
         """Call every callback with every event; called with no lock held."""
         cdef Event event
         cdef Registration entry
+        interrupt = None
         for event in events:
             for entry in self.callbacks:
                 callback = entry.callback
@@ -102,6 +105,11 @@ cdef class Dispatcher:
                     callback(seen)
                 except Exception:
                     _logger.exception("on_change: the callback %r failed on %r", callback, seen)
+                except BaseException as error:
+                    # Ctrl-C, say: the others are called all the same.
+                    interrupt = interrupt or error
+        if interrupt is not None:
+            raise interrupt
         return 0
 
     def watch(self, str prefix, group, capacity):

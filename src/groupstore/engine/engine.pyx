@@ -152,8 +152,12 @@ cdef class Block:
             if not failed:
                 raise StoreError("commit: rolled back, as the transaction's thread has ended")
             return 0
-        if running_task() is not engine.owner_task and not failed:
-            raise StoreError("commit: the transaction belongs to another task")
+        if running_task() is not engine.owner_task:
+            # The block cannot be left a second time, so it is rolled back here.
+            self.finish_leaving(True)
+            if not failed:
+                raise StoreError("commit: rolled back, as the transaction belongs to another task")
+            return 0
         return self.finish_leaving(failed)
 
     cdef int finish_leaving(self, bint failed) except -1:
@@ -183,12 +187,15 @@ cdef class Block:
         if self.state != OPEN or engine.owner != current_thread():
             raise self.unusable("rollback")
         engine.check_joined(self, "rollback")
+        cdef list undone = engine.blocks[engine.blocks.index(self):]
+        cdef Block block
         engine.enter_sqlite("rollback")
         if engine.blocks[0] is self:
             self.end_transaction(True)
         else:
             self.end_savepoint(True)
-        self.state = UNDONE
+        for block in undone:
+            block.state = UNDONE
         return 0
 
     cdef int end_inner(self) except -1:
@@ -200,7 +207,7 @@ cdef class Block:
             engine.writer.run(ROLLBACK_TO, "rollback")
             engine.writer.run(RELEASE, "rollback")
             del engine.staged[block.staged_before:]
-            block.state = UNDONE
+            block.state = ENDED
         return 0
 
     cdef int end_savepoint(self, bint failed) except -1:
@@ -241,7 +248,7 @@ cdef class Block:
         cdef Engine engine = self.engine
         cdef Block block
         for block in engine.blocks:
-            block.state = ENDED if block is self else UNDONE
+            block.state = ENDED
         engine.blocks = []
         engine.owner_task = None
         return 0
@@ -387,7 +394,6 @@ cdef class Engine:
         What was staged is put into the watchers' rings before, for the order, and the callbacks
         are called after it.
         """
-        self.busy_with = None
         wakes = []
         events, self.staged = self.staged, []
         try:
@@ -395,6 +401,7 @@ cdef class Engine:
                 self.dispatcher.deliver(events, wakes)
         finally:
             self.leave_sqlite()
+            self.busy_with = None
             self.give_turn()
         if events:
             self.announce(events, wakes)
@@ -457,14 +464,15 @@ cdef class Engine:
             raise block.unusable(verb)
         if not self.shared:
             self.take_turn(verb)
+            self.busy_with = verb
         try:
             self.enter_sqlite(verb)
         except BaseException:
             if not self.shared:
+                self.busy_with = None
                 self.give_turn()
             raise
         if not self.shared:
-            self.busy_with = verb
             self.writer.hold = TURN
             return self.writer
         try:
@@ -520,6 +528,8 @@ cdef class Engine:
 
     cdef int hold_writer(self, str verb) except -1:
         """Enter SQLite with the turn just taken; on an error it is given back."""
+        # First of all: a signal handler or finaliser may call the store from in here.
+        self.busy_with = verb
         try:
             self.enter_sqlite(verb)
             try:
@@ -528,6 +538,7 @@ cdef class Engine:
                 self.leave_sqlite()
                 raise
         except BaseException:
+            self.busy_with = None
             self.give_turn()
             raise
         self.writer.hold = TURN

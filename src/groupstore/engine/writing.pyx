@@ -21,7 +21,8 @@ from groupstore.engine.sqlite cimport (
 from groupstore.engine.statement cimport (
     COUNT_ADDED, COUNT_REMOVED, DELETE, DELETE_EXPIRED_KEY, DELETE_GROUP, DELETE_ROW, EXPIRE,
     EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, INSERT, POP, SET, SET_KEEPING_EXPIRY, UPDATE,
-    UPDATE_KEEPING_EXPIRY, Query, bind_expiry, bind_text, bind_value, column_expiry, column_name, column_value,
+    UPDATE_KEEPING_EXPIRY, Query, bind_expiry, bind_text, bind_value, column_expiry, column_name,
+    column_value,
 )
 from groupstore.config import KEEP
 from groupstore.engine import reading
