@@ -190,3 +190,32 @@ second.close()
 """,
         path,
     )
+
+
+def test_names_that_are_no_utf8_end_no_iteration(
+    file_store: groupstore.Store, foreign: Callable[..., Any]
+) -> None:
+    """A page with such a name in it is followed by the next."""
+    file_store.set_many("g", {f"k{n:04}": "v" for n in range(500)})
+    insert = "INSERT INTO entries (group_name, entry_key, entry_value) VALUES "
+    foreign(insert + "('g', CAST(x'6b30303130ff' AS TEXT), 'v')")
+    foreign(insert + ", ".join(f"('g', CAST(x'6b{n:04x}ff' AS TEXT), 'v')" for n in range(200)))
+    expected = [f"k{n:04}" for n in range(500)]
+    assert list(file_store.keys("g")) == expected
+    assert list(file_store.keys("g", reverse=True)) == expected[::-1]
+    assert [item.key for item in file_store.items("g")] == expected
+
+
+def test_foreign_triggers_run_in_bulk(
+    file_store: groupstore.Store, foreign: Callable[..., Any]
+) -> None:
+    """A bulk write leaves another program's triggers on."""
+    foreign(
+        "CREATE TABLE audit (k)",
+        "CREATE TRIGGER audited AFTER INSERT ON entries BEGIN"
+        " INSERT INTO audit VALUES (NEW.entry_key); END",
+    )
+    file_store.set_many("g", {str(n): "v" for n in range(1000)})
+    assert foreign("SELECT count(*) FROM audit") == [[1000]]
+    assert file_store.count("g") == 1000
+    assert file_store.check() == []

@@ -11,7 +11,7 @@ import stat
 import sys
 from contextlib import suppress
 
-from groupstore.errors import ConfigError, DiskFullError, StorageError
+from groupstore.errors import ConfigError, CorruptStoreError, DiskFullError, StorageError
 
 # https://docs.kernel.org/filesystems/proc.html, section 3.5
 _MOUNTS = "/proc/self/mountinfo"
@@ -35,11 +35,15 @@ def locate(path: str) -> tuple[str, bool]:
         real_path = os.path.realpath(path)
         folder, _ = os.path.split(real_path)
         os.stat(folder)
-        mode = os.stat(real_path).st_mode if os.path.lexists(real_path) else None
+        status = os.stat(real_path) if os.path.lexists(real_path) else None
     except OSError as error:
         raise storage_error(error, "open", path) from error
-    if mode is None:
+    if status is None:
         return real_path, False
+    if status.st_size == 1:
+        # SQLite would take it for an empty file, and write over it.
+        raise CorruptStoreError(f"open: {path}: a single byte is no database")
+    mode = status.st_mode
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
         raise StorageError(f"open: {path}: this is {kind}")

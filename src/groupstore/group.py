@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import ItemsView, Iterator, MutableMapping, ValuesView
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ class Group(MutableMapping[str, Value]):
         self._face.pop(self._name, key)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._face.exists(self._name, key)
+        try:
+            return isinstance(key, str) and self._face.exists(self._name, key)
+        except ValueError:
+            # No key that could be there: a lone surrogate.
+            return False
 
     def __iter__(self) -> Iterator[str]:
         return self._face.keys(self._name)
@@ -71,13 +75,21 @@ class Group(MutableMapping[str, Value]):
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of `key`, set to `default` before where it is absent, in one step."""
-        while True:
+        found = self._face.get(self._name, key, None)
+        while found is None:
             if self._face.add(self._name, key, default):
                 return default
-            found = self._face.get(self._name, key, None)
             # None: it was removed, or expired, since; then `add` has its way.
-            if found is not None:
-                return found
+            found = self._face.get(self._name, key, None)
+        return found
+
+    def items(self) -> ItemsView[str, Value]:
+        """The keys and values, read page by page: what vanishes meanwhile is left out."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Value]:
+        """The values, read as those of `items`."""
+        return _Values(self)
 
     def clear(self) -> None:
         """Remove every live key, in one transaction."""
@@ -89,3 +101,20 @@ class Group(MutableMapping[str, Value]):
 
     def __repr__(self) -> str:
         return f"<Group {self._name!r} of {self._face!r}>"
+
+
+# The inherited views look each key up again, and would fail on one that has expired since.
+
+
+class _Items(ItemsView[str, Value]):
+    _mapping: Group
+
+    def __iter__(self) -> Iterator[tuple[str, Value]]:
+        return iter(self._mapping._face.items(self._mapping._name))
+
+
+class _Values(ValuesView[Value]):
+    _mapping: Group
+
+    def __iter__(self) -> Iterator[Value]:
+        return (value for _, value in self._mapping._face.items(self._mapping._name))

@@ -19,22 +19,28 @@ LONGEST_PAGE_ROWS = 4096
 
 
 def walk(
-    page: Callable[[str | None, int], list[Row]], position: Callable[[Row], str]
+    page: Callable[[str | None, int], list[Row | None]], position: Callable[[Row], str]
 ) -> Iterator[Row]:
     """Yield the rows of page after page, each from where the last one ended.
 
     A key that lives throughout is met once, whatever the loop body does, and between two pages
     nothing is held open.
     """
+    # None in a page stands for a row that is there but not listed.
     rows_wanted = FIRST_PAGE_ROWS
     last: str | None = None
     while True:
         rows = page(last, rows_wanted)
-        yield from rows
+        listed = [row for row in rows if row is not None]
+        yield from listed
         if len(rows) < rows_wanted:
             return
-        last = position(rows[-1])
-        rows_wanted = min(rows_wanted * 4, LONGEST_PAGE_ROWS)
+        if listed:
+            last = position(listed[-1])
+            rows_wanted = min(rows_wanted * 4, LONGEST_PAGE_ROWS)
+        else:
+            # A page of such rows alone: only a longer one reaches beyond them.
+            rows_wanted *= 4
 
 
 def _key_of(row: KeyValue) -> str:

@@ -48,7 +48,9 @@ class Database(NamedTuple):
         Raises what `open_database` raises.
         """
         with _errors_of(self.path):
-            return _connect(self.path, self.config, Patience(self.config), self.immutable)
+            connection = _connect(self.path, self.config, Patience(self.config), self.immutable)
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
+            return connection
 
 
 def open_database(config: StoreConfig) -> Database:
@@ -130,6 +132,7 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
     with _closed_on_failure(connection):
         # Before anything is written: the journal mode stands in the file's header.
         found = patience(lambda: _inspect(connection))
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
         mode = patience(lambda: connection.pragma("journal_mode", "wal"))
         if mode != "wal":
             raise StorageError(f"open: {path}: no write-ahead log is possible here, only {mode!r}")
@@ -176,6 +179,8 @@ def _connect(
         # SQLite opens for reading in silence what it may not open for writing.
         if connection.readonly("main") and not config.read_only:
             raise ReadOnlyError(f"open: {path}: no permission to write to the file")
+        # A file that turns out not to be ours is closed as it was found, its log left beside it.
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
         patience(lambda: _set_up(connection, config))
     return connection
 

@@ -31,7 +31,8 @@ cdef class Connection:
     cdef bint next_row(self, sqlite3_stmt *statement, str attempted) except -1
     cdef bint in_transaction(self) noexcept
     cdef int run(self, Query query, str attempted) except -1
-    cdef int count_rows(self, bint counts) except -1
+    cdef int count_rows(self) except -1
+    cdef bint stop_counting(self) except -1
     cdef int settle(self) noexcept
     cdef int finalise(self) noexcept
     cdef object failure(self, int code, str attempted)

@@ -8,6 +8,8 @@ class Connection:
     @property
     def apsw(self) -> _apsw.Connection: ...
 
+FOREIGN_TRIGGERS: str
+
 @disjoint_base
 class Patience:
     def nap(self) -> bool: ...

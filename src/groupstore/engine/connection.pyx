@@ -26,6 +26,11 @@ groupstore_routines = sqlite_routines()
 cdef double LONGEST_NAP_S = 0.004
 
 
+FOREIGN_TRIGGERS = """
+SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = 'entries'
+AND name NOT GLOB 'groupstore_*' LIMIT 1"""
+
+
 # APSW closes a connection that is collected, which needs the statements gone: the collector must
 # not clear `apsw` before __dealloc__ has run.
 @cython.final
@@ -60,16 +65,26 @@ cdef class Connection:
             self.active = NULL
         return 0
 
-    cdef int count_rows(self, bint counts) except -1:
-        """Switch the triggers that count rows; whoever switches them off counts by himself.
-
-        It makes SQLite compile the statements anew at their next use, so it pays for many rows.
-        """
-        if self.uncounting == counts:
+    cdef int count_rows(self) except -1:
+        """Switch the triggers that count rows on again."""
+        if self.uncounting:
             self.settle()
-            self.apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, counts)
-            self.uncounting = not counts
+            self.apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, True)
+            self.uncounting = False
         return 0
+
+    cdef bint stop_counting(self) except -1:
+        """Switch the triggers that count rows off; the caller then counts by himself.
+
+        False where another program's triggers stand on the table, which would be off as well. It
+        makes SQLite compile the statements anew at their next use, so it pays for many rows.
+        """
+        self.settle()
+        if self.apsw.execute(FOREIGN_TRIGGERS).fetchall():
+            return False
+        self.apsw.config(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+        self.uncounting = True
+        return True
 
     cdef int compile(self, Query query) except -1:
         cdef sqlite3_stmt *statement = NULL

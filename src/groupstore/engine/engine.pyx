@@ -560,7 +560,7 @@ cdef class Engine:
     cdef int finish(self, Connection writer) except -1:
         """Commit what was done since `begin`, and tell those who watch."""
         writer.settle()
-        writer.count_rows(True)
+        writer.count_rows()
         if writer.hold & BRACKET:
             try:
                 writer.run(RELEASE if writer.hold & JOINED else COMMIT, "commit")
@@ -578,7 +578,7 @@ cdef class Engine:
         writer.settle()
         del self.staged[self.staged_before:]
         try:
-            writer.count_rows(True)
+            writer.count_rows()
             if writer.hold & BRACKET and writer.in_transaction():
                 if writer.hold & JOINED:
                     writer.run(ROLLBACK_TO, "rollback")

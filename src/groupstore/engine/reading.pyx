@@ -146,7 +146,8 @@ cdef class Reading:
             try:
                 self.fetch_many(connection, group_text, group, asked, found)
             finally:
-                if brackets:
+                # Not where SQLite, after an error, has ended it already.
+                if brackets and connection.in_transaction():
                     connection.run(COMMIT, "get_many")
         finally:
             self._engine.give_back(connection)
@@ -173,16 +174,18 @@ cdef class Reading:
     cdef list rows_of(
         self, Connection connection, sqlite3_stmt *statement, bint with_values, str verb
     ):
-        """All rows of a statement that was bound: keys, or keys with values."""
+        """All rows of a statement that was bound: keys, or keys with values.
+
+        None stands for a row whose name is no UTF-8, which is not to be listed.
+        """
         cdef list rows = []
         cdef str name
         while connection.next_row(statement, verb):
             name = column_str(statement, 0)
-            # None: not a name that this package, or anyone with UTF-8, could have asked for.
-            if name is not None:
-                rows.append(
-                    KeyValue(name, column_value(statement, 1)) if with_values else name
-                )
+            if name is None or not with_values:
+                rows.append(name)
+            else:
+                rows.append(KeyValue(name, column_value(statement, 1)))
         return rows
 
     def get_all(self, group):
@@ -214,7 +217,9 @@ cdef class Reading:
         cdef int64_t skipped = count_argument(offset, "get_page", "offset")
         cdef int64_t wanted = count_argument(limit, "get_page", "limit")
         cdef KeyRange keys = key_range(prefix, start, stop, "get_page")
-        return self.page(full, keys, bool(reverse), skipped, wanted, True, "get_page")
+        return listed(
+            self.page(full, keys, bool(reverse), skipped, wanted, True, "get_page")
+        )
 
     cdef list page(
         self, str full, KeyRange keys, bint reverse, int64_t offset, int64_t limit,
@@ -317,7 +322,9 @@ cdef class Reading:
 
     def groups(self, prefix=""):
         """The names of the groups with live keys that start with `prefix`, in order."""
-        return self.group_page(group_range(self._prefix, prefix, "groups"), ALL_ROWS, "groups")
+        return listed(
+            self.group_page(group_range(self._prefix, prefix, "groups"), ALL_ROWS, "groups")
+        )
 
     def _group_pages(self, prefix):
         """As `_item_pages`, of group names."""
@@ -345,8 +352,7 @@ cdef class Reading:
             sqlite3_bind_int64(statement, 4, limit)
             while connection.next_row(statement, verb):
                 name = column_str(statement, 0)
-                if name is not None:
-                    found.append(name[cut:] if cut else name)
+                found.append(name[cut:] if cut and name is not None else name)
         finally:
             self._engine.give_back(connection)
         return found
@@ -354,6 +360,11 @@ cdef class Reading:
     def _expired_total(self):
         """How many rows have expired and are not purged yet."""
         return self.number(EXPIRED_TOTAL, None, None, None, "stats")
+
+
+cdef list listed(list rows):
+    """The rows that have a name to be listed by."""
+    return [row for row in rows if row is not None] if None in rows else rows
 
 
 cdef list key_list(object keys, str verb):

@@ -202,14 +202,12 @@ cdef class Writing(Reading):
     ) except -1:
         cdef Query query = UPDATE_KEEPING_EXPIRY if expires_at_ms == KEPT else UPDATE
         cdef bint watched = self._engine.dispatcher.wanted(full)
-        cdef bint counts = len(pairs) >= BULK_ROWS
+        cdef bint counts = len(pairs) >= BULK_ROWS and writer.stop_counting()
         cdef int64_t added = 0
         # Most batches are all new or all there, so each item is first taken for one like the last.
         cdef bint is_new = False
         cdef int code
         cdef str key
-        if counts:
-            writer.count_rows(False)
         for key, value in pairs:
             code = write_entry(
                 writer, INSERT if is_new else query, full, key, value, expires_at_ms
@@ -225,7 +223,7 @@ cdef class Writing(Reading):
             if watched:
                 self._engine.stage(events.SET, full, key, value)
         if counts:
-            writer.count_rows(True)
+            writer.count_rows()
             if added:
                 change_count(writer, COUNT_ADDED, full.encode(), added)
         return 0
@@ -388,7 +386,7 @@ cdef class Writing(Reading):
         try:
             doomed = live_groups(writer, names, verb)
             removed = sum([live_keys for _, live_keys in doomed])
-            remove_groups(writer, doomed, removed >= BULK_ROWS, verb)
+            remove_groups(writer, doomed, removed, verb)
             if self._engine.dispatcher.active():
                 for name, _ in doomed:
                     self.stage_removal(events.DELETE_GROUP, name, None)
@@ -476,14 +474,13 @@ cdef int change_count(Connection writer, Query query, bytes name, int64_t rows) 
     return run_on(writer, query, name, None, "count")
 
 
-cdef int remove_groups(Connection writer, list doomed, bint counts, str verb) except -1:
-    """Remove all rows of groups; with `counts` the triggers are off meanwhile."""
-    if counts:
-        writer.count_rows(False)
+cdef int remove_groups(Connection writer, list doomed, int64_t rows, str verb) except -1:
+    """Remove all rows of groups, counting them a group at once where they are many."""
+    cdef bint counts = rows >= BULK_ROWS and writer.stop_counting()
     for name, _ in doomed:
         run_on(writer, DELETE_GROUP, name, None, verb)
     if counts:
-        writer.count_rows(True)
+        writer.count_rows()
         for name, _ in doomed:
             run_on(writer, FORGET_GROUP, name, None, verb)
     return 0
@@ -503,16 +500,14 @@ cdef list expired_rows(Connection writer, KeyRange names, int64_t now):
 
 cdef int remove_rows(Connection writer, list rows) except -1:
     """Remove rows by group and key, counting them a group at once where they are many."""
-    cdef bint counts = len(rows) >= BULK_ROWS
+    cdef bint counts = len(rows) >= BULK_ROWS and writer.stop_counting()
     cdef dict removed = {}
-    if counts:
-        writer.count_rows(False)
     for name, key in rows:
         run_on(writer, DELETE_ROW, name, key, "purge_expired")
         if counts:
             removed[name] = removed.get(name, 0) + 1
     if counts:
-        writer.count_rows(True)
+        writer.count_rows()
         for name, number in removed.items():
             change_count(writer, COUNT_REMOVED, name, number)
     return 0
