@@ -266,7 +266,9 @@ while True:
     for _ in range(300):
         acknowledged = int(line(process))
     process.kill()
-    out, _ = process.communicate()
+    # Not communicate(): it would leave out what the stream has read ahead.
+    assert process.stdout is not None
+    out = process.stdout.read()
     numbers = [int(text) for text in out.splitlines(keepends=True) if text.endswith("\n")]
     acknowledged = max([acknowledged, *numbers])
     with open_store() as store:

@@ -75,6 +75,8 @@ class Group(MutableMapping[str, Value]):
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of `key`, set to `default` before where it is absent, in one step."""
+        if default is not None and self._face.add(self._name, key, default):
+            return default
         found = self._face.get(self._name, key, None)
         while found is None:
             if self._face.add(self._name, key, default):
