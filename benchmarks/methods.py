@@ -213,6 +213,9 @@ class Bench:
         # has it; `points` measures sets with theirs.
         paths = {self._floor.path, self._plain.path, str(store.path)} - {":memory:"}
         self._checkpointers = [apsw.Connection(path) for path in paths]
+        for connection in self._checkpointers:
+            # A connection knows of the WAL once it has read.
+            connection.pragma("schema_version")
 
     def close(self) -> None:
         for connection in (*self._checkpointers, self._floor, self._plain):
@@ -223,7 +226,9 @@ class Bench:
         if self._method.removes:
             self._put_back()
         for connection in self._checkpointers:
-            connection.wal_checkpoint()
+            frames, copied = connection.wal_checkpoint()
+            if not 0 <= frames == copied:
+                raise RuntimeError(f"{copied} of {frames} frames were checkpointed")
         return self.contenders[contender](turn)
 
     def timed(self, contender: str) -> Contender:
