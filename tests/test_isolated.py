@@ -101,6 +101,7 @@ assert watcher.closed
 
 WAITING = """
 import os, signal, sys, threading, time, groupstore
+signal.signal(signal.SIGINT, signal.default_int_handler)
 store = groupstore.Store(sys.argv[1], busy_timeout=60, purge_interval=None)
 other = groupstore.Store(sys.argv[1], busy_timeout=60, purge_interval=None)
 holder = store if sys.argv[2] == "thread" else other

@@ -9,6 +9,7 @@ import time
 import apsw
 
 cimport cython
+from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uintptr_t
 
 from groupstore.engine.sqlite cimport (
@@ -185,5 +186,7 @@ cdef class Patience:
             return False
         # At random, lest it keeps step with the other process's commits.
         time.sleep(min(self.nap_s * random.random(), remaining))
+        # `sleep` sees only a signal that comes in the middle of it.
+        PyErr_CheckSignals()
         self.nap_s = min(self.nap_s * 2, LONGEST_NAP_S)
         return True
