@@ -75,12 +75,14 @@ class Group(MutableMapping[str, Value]):
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of `key`, set to `default` before where it is absent, in one step."""
-        if default is not None and self._face.add(self._name, key, default):
-            return default
+        # Under a second name: pyright takes `default` for `Any | None` once it was compared.
+        value: Any = default
+        if default is not None and self._face.add(self._name, key, value):
+            return value
         found = self._face.get(self._name, key, None)
         while found is None:
-            if self._face.add(self._name, key, default):
-                return default
+            if self._face.add(self._name, key, value):
+                return value
             # None: it was removed, or expired, since; then `add` has its way.
             found = self._face.get(self._name, key, None)
         return found
