@@ -34,7 +34,9 @@ class Stats:
     expired_rows: int
     """Expired entries that wait for the purge."""
     cache_hits: int
+    """Reads of a key that the cache has answered since the store was opened."""
     cache_misses: int
+    """Reads of keys that had to ask SQLite, though there is a cache."""
     watchers: int
     dropped_events: int
     """Events that watchers had no room for, since the store was opened."""
@@ -64,8 +66,8 @@ def collect_stats(store: OpenFace) -> Stats:
         rows=store.count_all() + expired,
         groups=len(store.groups()),
         expired_rows=expired,
-        cache_hits=0,
-        cache_misses=0,
+        cache_hits=engine.cache.hits if engine.cache else 0,
+        cache_misses=engine.cache.misses if engine.cache else 0,
         watchers=len(engine.dispatcher.rings()),
         dropped_events=engine.dispatcher.dropped,
     )

@@ -1,7 +1,8 @@
 cimport cython
 from cpython.pythread cimport PyThread_type_lock
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from groupstore.engine.cache cimport Cache
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind
@@ -49,6 +50,16 @@ cdef class Engine:
     cdef readonly bint read_only
     cdef readonly bint counted
     cdef readonly Dispatcher dispatcher
+    # None where nothing is cached.
+    cdef readonly Cache cache
+    # What the transaction under way has changed, for the cache: see Cache.commit.
+    cdef list changes
+    cdef Py_ssize_t changed_keys
+    # False once a part of the transaction was rolled back.
+    cdef bint changes_known
+    # The file's device and number, None in memory, and when it was last looked for by name.
+    cdef object identity
+    cdef int64_t looked_for_ms
     # Called in a forked child when it first uses the store.
     cdef public object on_child
     # Called when an expired row was met that could not be removed at once.
@@ -94,6 +105,9 @@ cdef class Engine:
     cdef bint take_turn_at_once(self) except -1
     cdef int give_turn(self) except -1
     cdef int open_writer(self) except -1
+    cdef int set_writer(self, Connection connection) except -1
+    cdef int use_header(self, Connection connection) except -1
+    cdef Connection idle_connection(self)
     cdef int check_joined(self, Block block, str verb) except -1
     cdef Connection borrow(self, Block block, str verb)
     cdef int give_back(self, Connection connection) except -1
@@ -104,3 +118,12 @@ cdef class Engine:
     cdef int finish(self, Connection connection) except -1
     cdef int abandon(self, Connection connection) except -1
     cdef int stage(self, Kind kind, str group, str key, object value) except -1
+    cdef int note_change(self, object change, Py_ssize_t keys) except -1
+    cdef int settle_cache(self) except -1
+    cdef int look_for_triggers(self) except -1
+    cdef int forget_changes(self) except -1
+    cdef int check_in_place(self, str verb) except -1
+    cdef int look_for_file(self, str verb) except -1
+
+
+cdef uint64_t current_thread() noexcept

@@ -8,6 +8,7 @@ Nobody waits for the turn, or for SQLite, while holding the GIL.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -22,18 +23,20 @@ from cpython.pythread cimport (
 )
 from cpython.pystate cimport PyThreadState, PyThreadState_Get
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from groupstore.engine.cache cimport Cache
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind, new_event
-from groupstore.engine.expiry cimport now_us
+from groupstore.engine.expiry cimport now_ms, now_us
 from groupstore.engine.lock cimport atomic_add, atomic_get, atomic_set
 from groupstore.engine.statement cimport (
-    BEGIN_WRITE, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
+    BEGIN_WRITE, COMMIT, FOREIGN_TRIGGERS, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
 )
+from groupstore.engine.wal_index cimport watch_commits
 from groupstore.errors import (
-    ReadOnlyError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
+    ReadOnlyError, StorageError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
 )
 
 
@@ -54,6 +57,10 @@ cdef enum:
     # How long a wait for the turn goes without looking for signals and a closed store.
     WAIT_SLICE_US = 50_000
     NAP_US = 200
+    # How often the file is looked for under its name.
+    LOOK_MS = 500
+    # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
+    MOST_CHANGES = 20_000
 
 
 cdef enum State:
@@ -124,6 +131,10 @@ cdef class Block:
         connection = engine.begin(None, True, "transaction")
         if connection.hold & TURN:
             engine.owner_task = running_task()
+            if engine.cache is not None:
+                # Nobody commits while the block is open, so readers need not be wary till its end.
+                engine.cache.adopt()
+                engine.cache.end_commit()
         self.thread = current_thread()
         self.native_thread = PyThread_get_thread_ident()
         self.staged_before = engine.staged_before
@@ -207,6 +218,7 @@ cdef class Block:
             engine.writer.run(ROLLBACK_TO, "rollback")
             engine.writer.run(RELEASE, "rollback")
             del engine.staged[block.staged_before:]
+            engine.changes_known = False
             block.state = ENDED
         return 0
 
@@ -217,6 +229,7 @@ cdef class Block:
             if failed:
                 engine.writer.run(ROLLBACK_TO, "rollback")
                 del engine.staged[self.staged_before:]
+                engine.changes_known = False
             engine.writer.run(RELEASE, "commit")
             engine.blocks.pop()
             self.state = ENDED
@@ -231,9 +244,14 @@ cdef class Block:
                 engine.writer.run(ROLLBACK, "rollback")
             else:
                 self.end_inner()
+                if engine.cache is not None:
+                    engine.cache.begin_commit()
                 engine.writer.run(COMMIT, "commit")
+                engine.settle_cache()
         except BaseException:
             failed = True
+            if engine.cache is not None and engine.cache.is_alone:
+                engine.cache.forget_all()
             if engine.writer.in_transaction():
                 engine.writer.run(ROLLBACK, "rollback")
             raise
@@ -286,11 +304,20 @@ cdef class Engine:
         self.turn = PyThread_allocate_lock()
         if self.turn is NULL:
             raise MemoryError
+        self.changes = []
+        self.changes_known = True
+        if self.config.cache_size:
+            self.cache = Cache(self.config.cache_size, not self.shared)
+        if self.path != ":memory:":
+            status = os.stat(self.path)
+            self.identity = status.st_dev, status.st_ino
+            self.looked_for_ms = now_ms()
         first = self.connection_to(database.first)
+        self.use_header(first)
         if self.read_only:
             self.idle.append(first)
         else:
-            self.writer = first
+            self.set_writer(first)
 
     def __dealloc__(self):
         if self.turn is not NULL:
@@ -396,6 +423,7 @@ cdef class Engine:
         """
         wakes = []
         events, self.staged = self.staged, []
+        self.forget_changes()
         try:
             if events:
                 self.dispatcher.deliver(events, wakes)
@@ -444,11 +472,50 @@ cdef class Engine:
             self.is_new_child = False
             if self.on_child is not None:
                 self.on_child()
-        return self.connection_to(self.database.connect())
+        connection = self.connection_to(self.database.connect())
+        # By its name another file may have been opened than the one that the store began with.
+        self.look_for_file("open")
+        self.use_header(connection)
+        return connection
+
+    cdef int use_header(self, Connection connection) except -1:
+        """Have the cache compare the header that a connection to the file has mapped."""
+        if self.cache is not None and self.shared and not self.database.immutable:
+            self.cache.attach(connection.raw)
+        return 0
+
+    cdef int set_writer(self, Connection connection) except -1:
+        self.writer = connection
+        if self.cache is not None and self.shared:
+            # The cache lives as long as the engine, and so longer than the connection.
+            watch_commits(connection.raw, &self.cache.last_commit)
+        return 0
 
     cdef int open_writer(self) except -1:
         if self.writer is None:
-            self.writer = self.open_connection()
+            self.set_writer(self.open_connection())
+        return 0
+
+    cdef int check_in_place(self, str verb) except -1:
+        """Raise `StorageError` once the file was moved, deleted or replaced under the store."""
+        cdef int64_t now
+        if self.identity is None:
+            return 0
+        now = now_ms()
+        if self.looked_for_ms <= now < self.looked_for_ms + LOOK_MS:
+            return 0
+        self.look_for_file(verb)
+        # Only where it was found: otherwise the next call looks again, and raises again.
+        self.looked_for_ms = now
+        return 0
+
+    cdef int look_for_file(self, str verb) except -1:
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            raise StorageError(f"{verb}: {self.path}: the file is gone: {error}") from error
+        if (status.st_dev, status.st_ino) != self.identity:
+            raise StorageError(f"{verb}: {self.path}: another file has taken this one's place")
         return 0
 
     cdef Connection borrow(self, Block block, str verb):
@@ -472,19 +539,27 @@ cdef class Engine:
                 self.busy_with = None
                 self.give_turn()
             raise
+        try:
+            self.check_in_place(verb)
+            if self.shared:
+                connection = self.idle_connection()
+        except BaseException:
+            self.leave_sqlite()
+            if not self.shared:
+                self.busy_with = None
+                self.give_turn()
+            raise
         if not self.shared:
             self.writer.hold = TURN
             return self.writer
-        try:
-            connection = self.idle.pop()
-        except IndexError:
-            try:
-                connection = self.open_connection()
-            except BaseException:
-                self.leave_sqlite()
-                raise
         connection.hold = 0
         return connection
+
+    cdef Connection idle_connection(self):
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return self.open_connection()
 
     cdef int give_back(self, Connection connection) except -1:
         connection.settle()
@@ -533,6 +608,7 @@ cdef class Engine:
         try:
             self.enter_sqlite(verb)
             try:
+                self.check_in_place(verb)
                 self.open_writer()
             except BaseException:
                 self.leave_sqlite()
@@ -542,6 +618,9 @@ cdef class Engine:
             self.give_turn()
             raise
         self.writer.hold = TURN
+        self.writer.failed = False
+        if self.cache is not None:
+            self.cache.begin_commit()
         return 0
 
     cdef Connection open_bracket(self, bint several, str verb):
@@ -571,12 +650,17 @@ cdef class Engine:
             self.busy_with = None
             self.leave_sqlite()
             return 0
+        self.settle_cache()
         return self.release()
 
     cdef int abandon(self, Connection writer) except -1:
         """Undo what was done since `begin`."""
         writer.settle()
         del self.staged[self.staged_before:]
+        self.changes_known = False
+        if writer.failed and self.cache is not None and self.cache.is_alone:
+            # There is no header that would tell what became of the commit.
+            self.cache.forget_all()
         try:
             writer.count_rows()
             if writer.hold & BRACKET and writer.in_transaction():
@@ -599,6 +683,52 @@ cdef class Engine:
             self.staged.append(new_event(kind, group, key, value, now_us()))
         return 0
 
+    # Having the cache follow.
+
+    cdef int note_change(self, object change, Py_ssize_t keys) except -1:
+        """Note what the transaction under way has changed, as `Cache.commit` takes it."""
+        if self.cache is None:
+            return 0
+        self.changed_keys += keys
+        if self.changed_keys > MOST_CHANGES:
+            self.changes = []
+            change = None
+        self.changes.append(change)
+        return 0
+
+    cdef int settle_cache(self) except -1:
+        """After a commit, with the turn still held."""
+        if self.cache is None:
+            return 0
+        if not self.cache.triggers_known:
+            self.look_for_triggers()
+        return self.cache.commit(self.changes, self.changes_known)
+
+    cdef int look_for_triggers(self) except -1:
+        """Find out whether another program's triggers change more than our statements say."""
+        cdef Cache cache = self.cache
+        cdef sqlite3_stmt *statement
+        # Otherwise everything is forgotten anyhow.
+        if not cache.last_commit.began_at_sample:
+            return 0
+        try:
+            statement = self.writer.statement(FOREIGN_TRIGGERS)
+            cache.exact = not self.writer.next_row(statement, "commit")
+            cache.triggers_known = True
+        except Exception:
+            # The commit has happened; not to know is to forget what is cached.
+            _logger.debug("no look at the triggers", exc_info=True)
+        self.writer.settle()
+        return 0
+
+    cdef int forget_changes(self) except -1:
+        if self.cache is not None:
+            self.changes = []
+            self.changed_keys = 0
+            self.changes_known = True
+            self.cache.end_commit()
+        return 0
+
     # Lending connections to Python code.
 
     cdef int lend(self, int difference) except -1:
@@ -606,13 +736,14 @@ cdef class Engine:
         self.lent[thread] = self.lent.get(thread, 0) + difference
         return 0
 
-    def write(self, attempted):
+    def write(self, attempted, *, spares_entries=False):
         """A context manager that gives the writing `apsw.Connection` inside a transaction.
 
         It joins this thread's open transaction as a savepoint. `attempted` starts the message of
-        an error.
+        an error. `spares_entries`: nothing in the table of entries is changed, so that what is
+        cached of it stays good.
         """
-        return _Writing(self, attempted)
+        return _Writing(self, attempted, spares_entries)
 
     def read(self, attempted):
         """A context manager that gives an `apsw.Connection` to read by, for its length alone."""
@@ -645,6 +776,8 @@ cdef class Engine:
         try:
             self.wait_until_empty()
             self.dispatcher.close_watchers()
+            if self.cache is not None:
+                self.cache.detach()
             self.close_idle()
             if self.writer is not None:
                 if self.path != ":memory:":
@@ -680,6 +813,8 @@ cdef class Engine:
         self.wait_until_empty()
         if atomic_get(&self.closed) or self.orphaned is not None or not self.shared:
             return
+        if self.cache is not None:
+            self.cache.detach()
         self.close_idle()
         if self.writer is not None and not self.blocks and not self.lent_now() and (
             not self.is_reentered()
@@ -724,6 +859,9 @@ cdef class Engine:
         self.busy_with = None
         self.blocks = []
         self.staged = []
+        self.changes = []
+        if self.cache is not None:
+            self.cache.detach()
         self.lent = {}
         self.is_new_child = True
         self.dispatcher.after_fork()
@@ -736,7 +874,7 @@ cdef class _Lending:
     cdef Engine engine
     cdef str attempted
 
-    def __cinit__(self, Engine engine not None, str attempted):
+    def __cinit__(self, Engine engine not None, str attempted, *_):
         self.engine = engine
         self.attempted = attempted
 
@@ -750,6 +888,10 @@ cdef class _Lending:
 @cython.final
 cdef class _Writing(_Lending):
     cdef Block block
+    cdef bint spares_entries
+
+    def __cinit__(self, Engine engine not None, str attempted, bint spares_entries):
+        self.spares_entries = spares_entries
 
     def __enter__(self):
         self.block = Block(self.engine)
@@ -761,6 +903,8 @@ cdef class _Writing(_Lending):
     def __exit__(self, kind, error, traceback):
         self.engine.lend(-1)
         self.engine.leave_sqlite()
+        if not self.spares_entries:
+            self.engine.note_change(None, 0)
         self.block.leave(error is not None)
         self.translate(error)
 
@@ -779,6 +923,7 @@ cdef class _Alone(_Lending):
 
     def __exit__(self, kind, error, traceback):
         self.engine.lend(-1)
+        self.engine.note_change(None, 0)
         self.engine.finish(self.connection)
         self.translate(error)
 
