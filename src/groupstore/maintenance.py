@@ -66,8 +66,8 @@ def collect_stats(store: OpenFace) -> Stats:
         rows=store.count_all() + expired,
         groups=len(store.groups()),
         expired_rows=expired,
-        cache_hits=engine.cache.hits if engine.cache else 0,
-        cache_misses=engine.cache.misses if engine.cache else 0,
+        cache_hits=engine.cache.hits,
+        cache_misses=engine.cache.misses,
         watchers=len(engine.dispatcher.rings()),
         dropped_events=engine.dispatcher.dropped,
     )

@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
 _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX
 
+_LONGEST_LOG_BYTES = 64 * 1024 * 1024
+
 _SHORTEST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.05
 
@@ -196,6 +198,8 @@ def _set_up(connection: apsw.Connection, config: StoreConfig) -> None:
     connection.pragma("temp_store", "memory")
     connection.pragma("fullfsync", int(config.durability == "full"))
     connection.pragma("synchronous", config.durability)
+    # What one large transaction has made of the log is given back when it begins anew.
+    connection.pragma("journal_size_limit", _LONGEST_LOG_BYTES)
     connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
 
 

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from groupstore import file_system, forking, maintenance
+from groupstore.checkpoint import Checkpointer
 from groupstore.config import MEMORY, Quota, StoreConfig
 from groupstore.engine.engine import Engine
 from groupstore.engine.keyspace import store_parts
@@ -32,6 +33,7 @@ class Store(OpenFace):
 
     _config: StoreConfig
     _purger: Purger | None
+    _checkpointer: Checkpointer | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
         return cls.from_config(StoreConfig(path=path, **options))
@@ -51,7 +53,11 @@ class Store(OpenFace):
         self = super().__new__(cls, *store_parts(engine))
         self._config = config
         self._purger = None
+        self._checkpointer = None
         self._start_purger()
+        if engine.shared and not config.read_only:
+            self._checkpointer = Checkpointer(engine)
+            engine.on_log_growth = self._checkpointer.wake
         return self
 
     def _start_purger(self) -> None:
@@ -83,8 +89,12 @@ class Store(OpenFace):
         Idempotent. Waits for calls under way in other threads. Raises `StoreError` inside a
         transaction, and `StoreBusyError` where another thread keeps one open.
         """
-        if self._engine.close() and self._purger is not None:
+        if not self._engine.close():
+            return
+        if self._purger is not None:
             self._purger.stop()
+        if self._checkpointer is not None:
+            self._checkpointer.stop()
 
     def __enter__(self) -> Self:
         self._engine.check_open("enter")

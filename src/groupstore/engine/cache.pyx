@@ -221,7 +221,10 @@ cdef class Cache:
             if self.is_alone:
                 self.own_header.words[0] += 1
             header_copy(self.header, &now)
-            if self.exact and self.triggers_known and (
+            if not self.is_alone and self.last_commit.frames == 0 and self.is_fresh():
+                # Nothing was written.
+                pass
+            elif self.exact and self.triggers_known and (
                 self.is_alone or is_own(&self.last_commit, &self.sample, &now)
             ):
                 for change in changes:

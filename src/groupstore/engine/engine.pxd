@@ -14,8 +14,10 @@ cdef enum Hold:
     JOINED = 1
     # It took the turn to write and gives it back.
     TURN = 2
-    # It opened a savepoint (JOINED) or a transaction (TURN) that it has to end.
+    # It opened a savepoint (JOINED, SHARING) or a transaction (TURN) that it has to end.
     BRACKET = 4
+    # It shares its transaction with calls of other threads: see Batch.
+    SHARING = 8
 
 
 @cython.final
@@ -42,6 +44,14 @@ cdef class Block:
 
 
 @cython.final
+cdef class Batch:
+    # Owned. Locked until the commit; then handed on by each who waited for it.
+    cdef PyThread_type_lock gate
+    # What kept it from being committed.
+    cdef object error
+
+
+@cython.final
 cdef class Engine:
     cdef readonly object config
     cdef readonly object database
@@ -50,7 +60,6 @@ cdef class Engine:
     cdef readonly bint read_only
     cdef readonly bint counted
     cdef readonly Dispatcher dispatcher
-    # None where nothing is cached.
     cdef readonly Cache cache
     # What the transaction under way has changed, for the cache: see Cache.commit.
     cdef list changes
@@ -77,6 +86,20 @@ cdef class Engine:
     cdef str busy_with
     cdef list blocks
     cdef list staged
+    # The transaction that is open for several threads' writes, if any; whoever has the turn may
+    # change it.
+    cdef Batch batch
+    # Whether a commit waits for the disk, so that it pays to share one.
+    cdef bint shares_commits
+    # How often the turn was taken for a transaction of its own.
+    cdef readonly Py_ssize_t commits
+    # How many threads wait for the turn.
+    cdef long waiting
+    # Called where the log has grown enough to be worth a checkpoint.
+    cdef public object on_log_growth
+    # How long the log was after the last checkpoint, in frames.
+    cdef int checkpointed_frames
+    cdef bint checkpoint_is_due
     # Calls that are inside SQLite; a fork and close() wait until there are none.
     cdef long inside
     cdef long suspended
@@ -102,6 +125,7 @@ cdef class Engine:
     cdef int lend(self, int difference) except -1
     cdef int leave_sqlite(self) noexcept
     cdef int take_turn(self, str verb) except -1
+    cdef int await_and_take_turn(self, str verb) except -1
     cdef bint take_turn_at_once(self) except -1
     cdef int give_turn(self) except -1
     cdef int open_writer(self) except -1
@@ -112,6 +136,13 @@ cdef class Engine:
     cdef Connection borrow(self, Block block, str verb)
     cdef int give_back(self, Connection connection) except -1
     cdef Connection begin(self, Block block, bint several, str verb)
+    cdef Connection begin_alone(self, Block block, bint several, str verb)
+    cdef int join_batch(self, str verb) except -1
+    cdef int open_batch(self, str verb) except -1
+    cdef int leave_batch(self, bint succeeded, str verb) except -1
+    cdef int commit_batch(self, bint keeps_turn) except -1
+    cdef int await_batch(self, Batch batch) except -1
+    cdef bint watch_log(self) noexcept
     cdef Connection begin_at_once(self, Block block, str verb)
     cdef int hold_writer(self, str verb) except -1
     cdef Connection open_bracket(self, bint several, str verb)

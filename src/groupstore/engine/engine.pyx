@@ -59,6 +59,13 @@ cdef enum:
     NAP_US = 200
     # How often the file is looked for under its name.
     LOOK_MS = 500
+    # How long those who wait for a commit wait before they look whether somebody is about to do it.
+    BATCH_SLICE_US = 5_000
+    # A checkpoint each 4 MiB, with SQLite's usual pages: its own default.
+    CHECKPOINT_FRAMES = 1000
+    # From here on, 16 MiB, writers are held up for the end of a checkpoint: only when all is copied
+    # can the log begin anew.
+    LONGEST_LOG_FRAMES = 4000
     # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
     MOST_CHANGES = 20_000
 
@@ -128,13 +135,12 @@ cdef class Block:
             raise StoreError("transaction: a transaction can be entered only once")
         if engine.read_only:
             raise ReadOnlyError(f"transaction: {engine.path} was opened read-only")
-        connection = engine.begin(None, True, "transaction")
+        connection = engine.begin_alone(None, True, "transaction")
         if connection.hold & TURN:
             engine.owner_task = running_task()
-            if engine.cache is not None:
-                # Nobody commits while the block is open, so readers need not be wary till its end.
-                engine.cache.adopt()
-                engine.cache.end_commit()
+            # Nobody commits while the block is open, so readers need not be wary till its end.
+            engine.cache.adopt()
+            engine.cache.end_commit()
         self.thread = current_thread()
         self.native_thread = PyThread_get_thread_ident()
         self.staged_before = engine.staged_before
@@ -244,13 +250,12 @@ cdef class Block:
                 engine.writer.run(ROLLBACK, "rollback")
             else:
                 self.end_inner()
-                if engine.cache is not None:
-                    engine.cache.begin_commit()
+                engine.cache.begin_commit()
                 engine.writer.run(COMMIT, "commit")
                 engine.settle_cache()
         except BaseException:
             failed = True
-            if engine.cache is not None and engine.cache.is_alone:
+            if engine.cache.is_alone:
                 engine.cache.forget_all()
             if engine.writer.in_transaction():
                 engine.writer.run(ROLLBACK, "rollback")
@@ -286,6 +291,25 @@ cdef class Block:
 
 
 @cython.final
+cdef class Batch:
+    """One transaction for the writes of several threads, so that they wait for the disk once.
+
+    A writer that finds others waiting opens it. Each in turn does its own write and, if there are
+    more waiting, gives the turn on and waits for the commit; the last one commits for all.
+    """
+
+    def __cinit__(self):
+        self.gate = PyThread_allocate_lock()
+        if self.gate is NULL:
+            raise MemoryError
+        PyThread_acquire_lock(self.gate, NOWAIT_LOCK)
+
+    def __dealloc__(self):
+        if self.gate is not NULL:
+            PyThread_free_lock(self.gate)
+
+
+@cython.final
 cdef class Engine:
 
     def __cinit__(self, database):
@@ -306,8 +330,8 @@ cdef class Engine:
             raise MemoryError
         self.changes = []
         self.changes_known = True
-        if self.config.cache_size:
-            self.cache = Cache(self.config.cache_size, not self.shared)
+        self.cache = Cache(self.config.cache_size, not self.shared)
+        self.shares_commits = self.path != ":memory:" and self.config.durability == "full"
         if self.path != ":memory:":
             status = os.stat(self.path)
             self.identity = status.st_dev, status.st_ino
@@ -375,6 +399,10 @@ cdef class Engine:
             raise StoreClosedError(f"{verb}: the store {self.path} is closed")
 
     @property
+    def waiting_now(self):
+        return atomic_get(&self.waiting)
+
+    @property
     def is_closed(self):
         return atomic_get(&self.closed) != 0
 
@@ -387,8 +415,21 @@ cdef class Engine:
         return True
 
     cdef int take_turn(self, str verb) except -1:
-        if not self.take_turn_at_once():
+        """Take the turn, with no transaction of others open."""
+        self.await_and_take_turn(verb)
+        if self.batch is not None:
+            # Its members are counted as inside SQLite, so no fork and no close is in the way.
+            self.commit_batch(True)
+        return 0
+
+    cdef int await_and_take_turn(self, str verb) except -1:
+        if self.take_turn_at_once():
+            return 0
+        atomic_add(&self.waiting, 1)
+        try:
             self.await_turn(verb)
+        finally:
+            atomic_add(&self.waiting, -1)
         return 0
 
     cdef int await_turn(self, str verb) except -1:
@@ -423,6 +464,7 @@ cdef class Engine:
         """
         wakes = []
         events, self.staged = self.staged, []
+        cdef bint has_grown = self.watch_log()
         self.forget_changes()
         try:
             if events:
@@ -431,7 +473,9 @@ cdef class Engine:
             self.leave_sqlite()
             self.busy_with = None
             self.give_turn()
-        if events:
+        if has_grown:
+            wakes.append(self.on_log_growth)
+        if events or wakes:
             self.announce(events, wakes)
         return 0
 
@@ -480,13 +524,13 @@ cdef class Engine:
 
     cdef int use_header(self, Connection connection) except -1:
         """Have the cache compare the header that a connection to the file has mapped."""
-        if self.cache is not None and self.shared and not self.database.immutable:
+        if self.shared and not self.database.immutable:
             self.cache.attach(connection.raw)
         return 0
 
     cdef int set_writer(self, Connection connection) except -1:
         self.writer = connection
-        if self.cache is not None and self.shared:
+        if self.shared:
             # The cache lives as long as the engine, and so longer than the connection.
             watch_commits(connection.raw, &self.cache.last_commit)
         return 0
@@ -588,8 +632,23 @@ cdef class Engine:
         else:
             if block is not None:
                 raise block.unusable(verb)
-            self.take_turn(verb)
-            self.hold_writer(verb)
+            self.await_and_take_turn(verb)
+            if self.batch is not None:
+                self.join_batch(verb)
+            else:
+                self.hold_writer(verb)
+                if self.shares_commits and atomic_get(&self.waiting):
+                    self.open_batch(verb)
+        return self.open_bracket(several, verb)
+
+    cdef Connection begin_alone(self, Block block, bint several, str verb):
+        """As `begin`, but with a commit of its own: for what takes long, or runs Python code."""
+        if self.owner == current_thread():
+            return self.begin(block, several, verb)
+        if block is not None:
+            raise block.unusable(verb)
+        self.take_turn(verb)
+        self.hold_writer(verb)
         return self.open_bracket(several, verb)
 
     cdef Connection begin_at_once(self, Block block, str verb):
@@ -597,6 +656,9 @@ cdef class Engine:
         if self.owner == current_thread():
             return self.begin(block, False, verb)
         if not self.take_turn_at_once():
+            return None
+        if self.batch is not None:
+            self.give_turn()
             return None
         self.hold_writer(verb)
         return self.open_bracket(False, verb)
@@ -619,8 +681,8 @@ cdef class Engine:
             raise
         self.writer.hold = TURN
         self.writer.failed = False
-        if self.cache is not None:
-            self.cache.begin_commit()
+        self.cache.begin_commit()
+        self.commits += 1
         return 0
 
     cdef Connection open_bracket(self, bint several, str verb):
@@ -629,7 +691,7 @@ cdef class Engine:
         self.staged_before = len(self.staged)
         if several:
             try:
-                writer.run(SAVEPOINT if writer.hold & JOINED else BEGIN_WRITE, verb)
+                writer.run(SAVEPOINT if writer.hold & (JOINED | SHARING) else BEGIN_WRITE, verb)
             except BaseException:
                 self.abandon(writer)
                 raise
@@ -642,7 +704,7 @@ cdef class Engine:
         writer.count_rows()
         if writer.hold & BRACKET:
             try:
-                writer.run(RELEASE if writer.hold & JOINED else COMMIT, "commit")
+                writer.run(RELEASE if writer.hold & (JOINED | SHARING) else COMMIT, "commit")
             except BaseException:
                 self.abandon(writer)
                 raise
@@ -650,6 +712,8 @@ cdef class Engine:
             self.busy_with = None
             self.leave_sqlite()
             return 0
+        if writer.hold & SHARING:
+            return self.leave_batch(True, self.busy_with)
         self.settle_cache()
         return self.release()
 
@@ -658,13 +722,13 @@ cdef class Engine:
         writer.settle()
         del self.staged[self.staged_before:]
         self.changes_known = False
-        if writer.failed and self.cache is not None and self.cache.is_alone:
+        if writer.failed and self.cache.is_alone:
             # There is no header that would tell what became of the commit.
             self.cache.forget_all()
         try:
             writer.count_rows()
             if writer.hold & BRACKET and writer.in_transaction():
-                if writer.hold & JOINED:
+                if writer.hold & (JOINED | SHARING):
                     writer.run(ROLLBACK_TO, "rollback")
                     writer.run(RELEASE, "rollback")
                 else:
@@ -673,9 +737,118 @@ cdef class Engine:
             if writer.hold & JOINED:
                 self.busy_with = None
                 self.leave_sqlite()
+            elif writer.hold & SHARING:
+                self.leave_batch(False, self.busy_with)
             else:
                 self.release()
         return 0
+
+    # Sharing a commit with other threads.
+
+    cdef int open_batch(self, str verb) except -1:
+        """Begin a transaction for this call and those that wait for the turn."""
+        cdef Batch batch = Batch()
+        try:
+            self.writer.run(BEGIN_WRITE, verb)
+        except BaseException:
+            self.writer.settle()
+            self.release()
+            raise
+        # The header stands still from here on: readers need not be wary until the commit.
+        self.cache.adopt()
+        self.cache.end_commit()
+        self.batch = batch
+        self.writer.hold = TURN | SHARING
+        return 0
+
+    cdef int join_batch(self, str verb) except -1:
+        """Take part, with the turn just taken, in the transaction that is open for it."""
+        # Not by `enter_sqlite`, which waits for a fork to be over: that waits for those who are
+        # waiting for this batch.
+        atomic_add(&self.inside, 1)
+        self.busy_with = verb
+        self.writer.hold = TURN | SHARING
+        self.writer.failed = False
+        return 0
+
+    cdef int leave_batch(self, bint succeeded, str verb) except -1:
+        """Leave the commit to others that wait for the turn, or commit for all.
+
+        Who has failed stays as well: what he has seen of the others' writes is not yet committed.
+        """
+        cdef Batch batch = self.batch
+        cdef list own = self.staged[self.staged_before:] if succeeded else []
+        if atomic_get(&self.waiting) and not atomic_get(&self.suspended) and (
+            self.writer.in_transaction()
+        ):
+            self.busy_with = None
+            self.give_turn()
+            self.await_batch(batch)
+        else:
+            self.commit_batch(False)
+        self.leave_sqlite()
+        if batch.error is not None and succeeded:
+            kind = type(batch.error) if isinstance(batch.error, StoreError) else StoreError
+            raise kind(
+                f"{verb}: rolled back, as the commit that it shared with other threads failed: "
+                f"{batch.error}"
+            ) from batch.error
+        if own:
+            self.dispatcher.call_back(own)
+        return 0
+
+    cdef int await_batch(self, Batch batch) except -1:
+        """Wait for the commit; where whoever was to do it has given up, do it."""
+        cdef PyLockStatus status
+        while True:
+            with nogil:
+                status = PyThread_acquire_lock_timed(batch.gate, BATCH_SLICE_US, 0)
+                # Before the wait for the GIL, so that the next one is awake as soon.
+                if status == PY_LOCK_ACQUIRED:
+                    PyThread_release_lock(batch.gate)
+            if status == PY_LOCK_ACQUIRED:
+                return 0
+            if self.take_turn_at_once():
+                if self.batch is not batch:
+                    self.give_turn()
+                    continue
+                self.commit_batch(False)
+                return 0
+
+    cdef int commit_batch(self, bint keeps_turn) except -1:
+        """Commit the open batch, with the turn held, and give the turn back or keep it.
+
+        What keeps it from being committed is left in `batch.error`, for each of its members.
+        """
+        cdef Batch batch = self.batch
+        wakes = []
+        self.busy_with = "commit"
+        try:
+            if not self.writer.in_transaction():
+                raise StoreError("the transaction was rolled back by an earlier error")
+            self.cache.begin_commit()
+            self.writer.run(COMMIT, "commit")
+            self.settle_cache()
+        except BaseException as error:
+            batch.error = error
+            self.staged = []
+            if self.cache.is_alone:
+                self.cache.forget_all()
+            if self.writer.in_transaction():
+                self.writer.run(ROLLBACK, "rollback")
+        finally:
+            self.writer.settle()
+            events, self.staged = self.staged, []
+            self.forget_changes()
+            if self.watch_log():
+                wakes.append(self.on_log_growth)
+            self.dispatcher.deliver(events, wakes)
+            self.batch = None
+            self.busy_with = None
+            if not keeps_turn:
+                self.give_turn()
+            PyThread_release_lock(batch.gate)
+        return self.announce([], wakes)
 
     cdef int stage(self, Kind kind, str group, str key, object value) except -1:
         """Note an event, to be delivered when what it tells of is committed."""
@@ -687,7 +860,7 @@ cdef class Engine:
 
     cdef int note_change(self, object change, Py_ssize_t keys) except -1:
         """Note what the transaction under way has changed, as `Cache.commit` takes it."""
-        if self.cache is None:
+        if self.cache.capacity_bytes == 0:
             return 0
         self.changed_keys += keys
         if self.changed_keys > MOST_CHANGES:
@@ -698,8 +871,6 @@ cdef class Engine:
 
     cdef int settle_cache(self) except -1:
         """After a commit, with the turn still held."""
-        if self.cache is None:
-            return 0
         if not self.cache.triggers_known:
             self.look_for_triggers()
         return self.cache.commit(self.changes, self.changes_known)
@@ -722,12 +893,57 @@ cdef class Engine:
         return 0
 
     cdef int forget_changes(self) except -1:
-        if self.cache is not None:
+        if self.changes:
             self.changes = []
-            self.changed_keys = 0
-            self.changes_known = True
-            self.cache.end_commit()
+        self.changed_keys = 0
+        self.changes_known = True
+        self.cache.end_commit()
         return 0
+
+    # The log.
+
+    cdef bint watch_log(self) noexcept:
+        """Whether the log has grown enough since the last checkpoint to ask for one."""
+        cdef int frames = self.cache.last_commit.frames
+        if self.checkpoint_is_due or self.on_log_growth is None:
+            return False
+        # Fewer than at the checkpoint: the log has begun anew.
+        if frames - self.checkpointed_frames * (frames >= self.checkpointed_frames) < (
+            CHECKPOINT_FRAMES
+        ):
+            return False
+        self.checkpoint_is_due = True
+        return True
+
+    def checkpoint_log(self):
+        """Copy what readers allow from the log into the database, beside the writers.
+
+        Where the log is long, they are held up for what they wrote meanwhile: then it can begin
+        anew. Where a reader, or another process, is in the way, nobody waits for it.
+        """
+        # Where it fails, the next one is due when the log has grown by as much again.
+        self.checkpointed_frames = self.cache.last_commit.frames
+        try:
+            with self.read("checkpoint") as connection:
+                frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if LONGEST_LOG_FRAMES <= frames == copied:
+                    # Once more, as it is quick now, lest the writers wait for long.
+                    frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if LONGEST_LOG_FRAMES <= frames:
+                if copied > frames - LONGEST_LOG_FRAMES // 2:
+                    frames = self.finish_checkpoint()
+            self.checkpointed_frames = frames
+        finally:
+            self.checkpoint_is_due = False
+
+    def finish_checkpoint(self):
+        """Copy the end of the log with the turn held; how many frames the log has."""
+        cdef Connection writer = self.begin_alone(None, False, "checkpoint")
+        try:
+            frames, _ = writer.apsw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        finally:
+            self.finish(writer)
+        return frames
 
     # Lending connections to Python code.
 
@@ -776,8 +992,7 @@ cdef class Engine:
         try:
             self.wait_until_empty()
             self.dispatcher.close_watchers()
-            if self.cache is not None:
-                self.cache.detach()
+            self.cache.detach()
             self.close_idle()
             if self.writer is not None:
                 if self.path != ":memory:":
@@ -813,8 +1028,7 @@ cdef class Engine:
         self.wait_until_empty()
         if atomic_get(&self.closed) or self.orphaned is not None or not self.shared:
             return
-        if self.cache is not None:
-            self.cache.detach()
+        self.cache.detach()
         self.close_idle()
         if self.writer is not None and not self.blocks and not self.lent_now() and (
             not self.is_reentered()
@@ -860,8 +1074,7 @@ cdef class Engine:
         self.blocks = []
         self.staged = []
         self.changes = []
-        if self.cache is not None:
-            self.cache.detach()
+        self.cache.detach()
         self.lent = {}
         self.is_new_child = True
         self.dispatcher.after_fork()
@@ -917,7 +1130,7 @@ cdef class _Alone(_Lending):
         self.engine.refuse_in_transaction(self.attempted)
         if self.engine.read_only:
             raise ReadOnlyError(f"{self.attempted}: {self.engine.path} was opened read-only")
-        self.connection = self.engine.begin(None, False, self.attempted)
+        self.connection = self.engine.begin_alone(None, False, self.attempted)
         self.engine.lend(1)
         return self.connection.apsw
 

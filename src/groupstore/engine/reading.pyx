@@ -69,7 +69,7 @@ cdef class Reading:
         self._prefix = prefix
         self.limits = limits
         self.block = block
-        self.cache = engine.cache if block is None else None
+        self.cache = engine.cache if block is None and engine.config.cache_size else None
         self.near = self.cache.groups if self.cache is not None and not prefix else {}
 
     cdef str full_name(self, object group, str verb):

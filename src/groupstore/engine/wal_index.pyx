@@ -48,12 +48,11 @@ cdef bint is_own(const Commit *commit, const wal_header *sample, const wal_heade
     """Whether the last commit alone has happened between the header `sample` and `now`.
 
     A commit that wrote to the log counts one on from what the write lock froze; another process's
-    since then would have counted on as well. One that wrote nothing leaves the header alone.
+    since then would have counted on as well.
     """
-    if commit.frames == 0:
-        return header_equals(sample.words, now)
     return (
-        commit.began_at_sample
+        commit.frames != 0
+        and commit.began_at_sample
         and header_commits(now) == header_commits(sample) + 1
         and header_frames(now) == <unsigned int>commit.frames
     )

@@ -170,7 +170,11 @@ cdef class Writing(Reading):
         cdef int64_t expires_at_ms = parse_expiry(ttl, "set_many")
         cdef Connection writer
         self.check_writable("set_many")
-        writer = self._engine.begin(self.block, True, "set_many")
+        # What takes long has a commit of its own: others would have to wait for it.
+        if len(pairs) < BULK_ROWS:
+            writer = self._engine.begin(self.block, True, "set_many")
+        else:
+            writer = self._engine.begin_alone(self.block, True, "set_many")
         try:
             if self.limits is not None:
                 self.admit_all(writer, full, pairs, "set_many")
@@ -360,7 +364,10 @@ cdef class Writing(Reading):
         cdef int64_t removed = 0
         cdef Connection writer
         self.check_writable("delete_many")
-        writer = self._engine.begin(self.block, True, "delete_many")
+        if len(listed) < BULK_ROWS:
+            writer = self._engine.begin(self.block, True, "delete_many")
+        else:
+            writer = self._engine.begin_alone(self.block, True, "delete_many")
         try:
             for key in listed:
                 removed += self.remove(writer, full, key, "delete_many")
@@ -391,7 +398,7 @@ cdef class Writing(Reading):
         cdef int64_t removed
         cdef Connection writer
         self.check_writable(verb)
-        writer = self._engine.begin(self.block, True, verb)
+        writer = self._engine.begin_alone(self.block, True, verb)
         try:
             doomed = live_groups(writer, names, verb)
             removed = sum([live_keys for _, live_keys in doomed])
@@ -432,7 +439,7 @@ cdef class Writing(Reading):
         return purged
 
     cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1:
-        cdef Connection writer = self._engine.begin(self.block, True, "purge_expired")
+        cdef Connection writer = self._engine.begin_alone(self.block, True, "purge_expired")
         cdef list expired
         try:
             expired = expired_rows(writer, names, now)
