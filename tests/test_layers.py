@@ -19,7 +19,7 @@ LAYERS = [
     ["observing"],
     ["transaction"],
     ["dump", "load"],
-    ["group", "iteration", "template", "maintenance", "purge", "forking"],
+    ["group", "iteration", "template", "maintenance", "backup", "purge", "forking"],
     ["opening"],
     ["schema", "dump_file"],
     ["file_system", "snapshot", "clock", "progress"],

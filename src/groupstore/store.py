@@ -18,6 +18,8 @@ from groupstore.scope import ScopedStore
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from groupstore.progress import Progress
+
 
 class Store(OpenFace):
     """A group-namespaced key-value store in one SQLite file, or in memory.
@@ -131,6 +133,22 @@ class Store(OpenFace):
         the file locked.
         """
         maintenance.vacuum(self._engine)
+
+    def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> None:
+        """Copy the whole store, journal included, to a file that can be opened as a store.
+
+        The copy is of one instant. Other threads and processes go on reading and writing (in
+        memory and on an exclusive file they wait). It replaces what was at `path` once it is
+        complete. `progress(done, total)` is called after each step, with numbers of pages; what
+        it raises ends the backup, leaves `path` as it was, and goes on unchanged.
+
+        Raises `StoreError` inside a transaction and where `path` is the store's own or that of
+        a database in use, `StorageError` or `DiskFullError` where the file cannot be written.
+        """
+        # Here, not above: few programs need it, and they can wait for the import.
+        from groupstore.backup import backup  # noqa: PLC0415
+
+        backup(self._engine, path, progress)
 
     def __repr__(self) -> str:
         return f"<Store {self.path!r}{', closed' if self.closed else ''}>"
