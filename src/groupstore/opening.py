@@ -242,6 +242,6 @@ def _refuse_pending_writes(path: str) -> None:
             continue
         if size_bytes:
             raise StorageError(
-                f"open: {path}: {side_file} holds writes that cannot be read here, as the folder"
-                " cannot be written"
+                f"open: {path}: {side_file} holds writes that only a store that may write, to the"
+                " file and its folder, can recover"
             )
