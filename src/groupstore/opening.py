@@ -135,6 +135,9 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
         # Before anything is written: the journal mode stands in the file's header.
         found = patience(lambda: _inspect(connection))
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
+        if connection.pragma("page_count") == 0:
+            # What `vacuum` needs to go by steps; possible before the first page is written alone.
+            patience(lambda: connection.execute("PRAGMA auto_vacuum = incremental").fetchall())
         mode = patience(lambda: connection.pragma("journal_mode", "wal"))
         if mode != "wal":
             raise StorageError(f"open: {path}: no write-ahead log is possible here, only {mode!r}")
@@ -243,6 +246,6 @@ def _refuse_pending_writes(path: str) -> None:
             continue
         if size_bytes:
             raise StorageError(
-                f"open: {path}: {side_file} holds writes that cannot be read here, as the folder"
-                " cannot be written"
+                f"open: {path}: {side_file} holds writes that only a store that may write, to the"
+                " file and its folder, can recover"
             )

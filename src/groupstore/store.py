@@ -19,6 +19,8 @@ from groupstore.scope import ScopedStore
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from groupstore.progress import Progress
+
 
 class Store(OpenFace):
     """A group-namespaced key-value store in one SQLite file, or in memory.
@@ -126,21 +128,43 @@ class Store(OpenFace):
         """Sizes and counts, as of now."""
         return maintenance.collect_stats(self)
 
-    def check(self) -> list[str]:
+    def check(self, progress: Progress | None = None) -> list[str]:
         """Problems found in the file, a sentence each; empty where it is sound.
 
         Damage is reported, not raised. Counts that another program's REPLACE has put wrong are
-        reported once, and mended.
+        reported once, and mended. `progress(done, total)` is called after each examination, with
+        their numbers; what it raises ends the check.
         """
-        return maintenance.check(self._engine)
+        return maintenance.check(self._engine, progress)
 
-    def vacuum(self) -> None:
-        """Give the free pages of the file back to the file system, by rebuilding it.
+    def vacuum(self, progress: Progress | None = None) -> None:
+        """Give the free pages of the file back to the file system.
+
+        In a file that a store has made this goes by small steps, between which others may write.
+        One that another program has made, and a store in memory, is rebuilt as a whole, while
+        writers wait. `progress(done, total)` is called with numbers of pages to free; what it
+        raises ends the vacuum: what is freed by then stays so, and nothing else has changed.
 
         Raises `StoreError` inside a transaction, and `StoreBusyError` where other processes keep
         the file locked.
         """
-        maintenance.vacuum(self._engine)
+        maintenance.vacuum(self._engine, progress)
+
+    def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> None:
+        """Copy the whole store, journal included, to a file that can be opened as a store.
+
+        The copy is of one instant. Other threads and processes go on reading and writing (in
+        memory and on an exclusive file they wait). It replaces what was at `path` once it is
+        complete. `progress(done, total)` is called after each step, with numbers of pages; what
+        it raises ends the backup, leaves `path` as it was, and goes on unchanged.
+
+        Raises `StoreError` inside a transaction and where `path` is the store's own or that of
+        a database in use, `StorageError` or `DiskFullError` where the file cannot be written.
+        """
+        # Here, not above: few programs need it, and they can wait for the import.
+        from groupstore.backup import backup  # noqa: PLC0415
+
+        backup(self._engine, path, progress)
 
     def __repr__(self) -> str:
         return f"<Store {self.path!r}{', closed' if self.closed else ''}>"
