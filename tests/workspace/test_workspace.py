@@ -30,7 +30,7 @@ def entries(workspace: Workspace) -> list[tuple[str, Any]]:
     lines = Path(f"{again.path}.jsonl")
     again.export_file(lines)
     again.close()
-    rows = [json.loads(line) for line in lines.read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines.read_text("utf-8").split("\n") if line]
     return [(row["kind"], row["data"]) for row in rows]
 
 

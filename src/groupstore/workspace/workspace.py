@@ -9,7 +9,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import apsw
@@ -31,6 +31,8 @@ LOCK_FILE: Final = ".lock"
 """In the folder of the workspaces; the lock on a name says that a living process uses its file."""
 
 _INSERT: Final = "INSERT INTO workspace_entries (kind, data, created_at) VALUES (?, ?, ?)"
+
+_SELECT: Final = "SELECT kind, data, created_at FROM workspace_entries ORDER BY id"
 
 # One call a batch: turning each row into values of SQLite by itself would take three times as long.
 _INSERT_MANY: Final = """INSERT INTO workspace_entries (kind, data, created_at)
@@ -131,6 +133,56 @@ class Workspace:
                 self._count(kind, added)
         return added
 
+    def import_file(self, path: str | os.PathLike[str], kind: str | None = None) -> int:
+        """Append the records of a file, all of them or none; how many they were.
+
+        The suffix names the format: `.json` (an array of objects, one object, or an object with
+        an array under `entries`, `records` or `data`), `.csv` (the first row names the columns;
+        the values are text), JSON Lines otherwise; `.gz` or `.zst` after it the compression. The
+        kind of a record is `kind` or, where that is None, the file's name without its suffixes;
+        entries that `export_file` wrote as JSON keep their time, and their kind where none is
+        given. One record at a time is in memory, and other threads' calls wait.
+
+        Raises `ValueError` with the path and line of a bad record, `StorageError` where the file
+        cannot be read.
+        """
+        source = self._foreign(path, "import_file")
+        if kind is not None:
+            check_kind(kind, "import_file")
+        # Loaded, with the compressions, by files alone.
+        from groupstore.workspace import file_format, importing  # noqa: PLC0415
+
+        counts: dict[str, int] = {}
+        rows = importing.read_rows(source, file_format.parse(source), kind)
+        with closing(rows), self._writing("import_file") as connection:
+            for row in rows:
+                connection.execute(_INSERT, row)
+                counts[row.kind] = counts.get(row.kind, 0) + 1
+            for one, number in counts.items():
+                self._count(one, number)
+        return sum(counts.values())
+
+    def export_file(self, path: str | os.PathLike[str]) -> int:
+        """Write all entries, in their order, to a file that appears complete or not at all.
+
+        It takes the place of one that is there; the suffix names the format as in `import_file`.
+        JSON Lines and JSON hold objects of `kind`, `data` and `created_at`, which `import_file`
+        takes back as they were. CSV holds the data alone, with a column for each key; what is no
+        text stands there as JSON. Other threads' calls wait. Returns how many entries there are.
+
+        Raises `StorageError`, or `DiskFullError`, where the file cannot be written.
+        """
+        target = self._foreign(path, "export_file")
+        # As in import_file().
+        from groupstore.workspace import exporting, file_format  # noqa: PLC0415
+
+        with self._turn:
+            connection = self._connected("export_file")
+            with buffer_file.errors_of("export_file", self._path):
+                return exporting.write_file(
+                    target, file_format.parse(target), lambda: connection.execute(_SELECT)
+                )
+
     def count(self) -> int:
         """How many entries there are, of all kinds."""
         return sum(self._counted("count").values())
@@ -221,6 +273,20 @@ class Workspace:
         return f"<Workspace {self._name!r}{suffix}>"
 
     # The file.
+
+    def _foreign(self, path: str | os.PathLike[str], attempted: str) -> str:
+        """The absolute path of a file that SQLite does not have open here.
+
+        Closing a descriptor of one that it has would drop its locks.
+        """
+        given = os.fspath(path)
+        if not isinstance(given, str):
+            raise TypeError(f"{attempted}: path must be str, not {type(given).__name__}")
+        for database in (self._path, self._store._engine.path):
+            for addition in ("", "-wal", "-shm"):
+                if os.path.realpath(given) == database + addition:
+                    raise ValueError(f"{attempted}: {given} is in use as a database")
+        return os.path.abspath(given)
 
     def _make(self, identity: str) -> None:
         """Make and open the file of a new workspace."""
