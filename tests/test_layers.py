@@ -20,7 +20,7 @@ LAYERS = [
     ["transaction"],
     ["group", "iteration", "template", "maintenance", "purge", "forking"],
     ["opening"],
-    ["schema", "file_system"],
+    ["schema", "file_system", "guarded_sql"],
     ["engine.keyspace"],
     ["engine.writing"],
     ["engine.reading"],
