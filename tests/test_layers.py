@@ -27,7 +27,7 @@ LAYERS = [
     ["group", "iteration", "template", "maintenance", "purge", "forking"],
     ["opening"],
     ["file_lock"],
-    ["schema", "file_system"],
+    ["schema", "file_system", "guarded_sql"],
     ["engine.keyspace"],
     ["engine.writing"],
     ["engine.reading"],
