@@ -16,6 +16,7 @@ import apsw
 
 from groupstore import file_lock
 from groupstore.errors import StoreClosedError, StoreError
+from groupstore.guarded_sql import Parameters, run_guarded
 from groupstore.opening import Patience
 from groupstore.workspace import buffer_file, live, recording
 from groupstore.workspace.payload import check_kind, encode, encode_rows
@@ -29,6 +30,9 @@ _logger = logging.getLogger("groupstore")
 
 LOCK_FILE: Final = ".lock"
 """In the folder of the workspaces; the lock on a name says that a living process uses its file."""
+
+_READABLE: Final = ("entries", "workspace_entries")
+"""The view that is offered to queries, and the table that it reads."""
 
 _INSERT: Final = "INSERT INTO workspace_entries (kind, data, created_at) VALUES (?, ?, ?)"
 
@@ -182,6 +186,28 @@ class Workspace:
                 return exporting.write_file(
                     target, file_format.parse(target), lambda: connection.execute(_SELECT)
                 )
+
+    def query(self, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
+        """The rows of a SELECT over the view `entries(id, kind, data, created_at)`, as dicts.
+
+        `id` counts from 1 in the order of the entries, `data` is JSON text, `created_at` Unix
+        milliseconds. `parameters` is a sequence for `?` or a mapping for `:name`. Other threads'
+        calls wait. Raises `QueryError` for what is wrong, or does more than to read.
+        """
+        if not isinstance(sql, str):
+            raise TypeError(f"query: sql must be str, not {type(sql).__name__}")
+        with self._turn:
+            connection = self._connected("query")
+            return list(
+                run_guarded(
+                    connection,
+                    sql,
+                    parameters,
+                    tables=_READABLE,
+                    timeout=None,
+                    attempted="query",
+                )
+            )
 
     def count(self) -> int:
         """How many entries there are, of all kinds."""
