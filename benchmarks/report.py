@@ -12,7 +12,7 @@ import apsw
 
 import groupstore
 
-SUBJECTS = ("points", "bulk", "methods", "threads", "extras")
+SUBJECTS = ("points", "bulk", "methods", "threads", "extras", "workspace")
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """groupstore: a group-namespaced key-value store in one SQLite file."""
 
+from typing import TYPE_CHECKING
+
 from groupstore.config import DEFAULT_GROUP, KEEP, Quota, StoreConfig
 from groupstore.engine.event import Event
 from groupstore.engine.watcher import Watcher
@@ -25,6 +27,9 @@ from groupstore.maintenance import Stats
 from groupstore.scope import ScopedStore
 from groupstore.store import Store
 from groupstore.transaction import Transaction
+
+if TYPE_CHECKING:
+    from groupstore.workspace.workspace import Workspace
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -52,7 +57,18 @@ __all__ = [
     "TemplateError",
     "Transaction",
     "Watcher",
+    "Workspace",
     "WorkspaceExistsError",
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    # What no plain use of a store needs is loaded when it is first asked for.
+    if name == "Workspace":
+        from groupstore.workspace.workspace import Workspace  # noqa: PLC0415
+
+        globals()[name] = Workspace
+        return Workspace
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

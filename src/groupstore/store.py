@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from groupstore.progress import Progress
+    from groupstore.workspace.state_folder import StateFolder
+    from groupstore.workspace.workspace import Workspace
 
 
 class Store(OpenFace):
@@ -36,6 +38,7 @@ class Store(OpenFace):
     _config: StoreConfig
     _purger: Purger | None
     _checkpointer: Checkpointer | None
+    _state_folder: StateFolder | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
         return cls.from_config(StoreConfig(path=path, **options))
@@ -56,6 +59,7 @@ class Store(OpenFace):
         self._config = config
         self._purger = None
         self._checkpointer = None
+        self._state_folder = None
         self._start_purger()
         if engine.shared and not config.read_only:
             self._checkpointer = Checkpointer(engine)
@@ -86,10 +90,11 @@ class Store(OpenFace):
         return bool(self._engine.is_closed)
 
     def close(self) -> None:
-        """End the purge thread, close every watcher, checkpoint, and release the file.
+        """End the purge thread, close every watcher and workspace, checkpoint, release the file.
 
         Idempotent. Waits for calls under way in other threads. Raises `StoreError` inside a
-        transaction, and `StoreBusyError` where another thread keeps one open.
+        transaction, and `StoreBusyError` where another thread keeps one open. The workspaces'
+        files are kept, but for those of a store in memory.
         """
         if not self._engine.close():
             return
@@ -97,6 +102,8 @@ class Store(OpenFace):
             self._purger.stop()
         if self._checkpointer is not None:
             self._checkpointer.stop()
+        if self._state_folder is not None:
+            self._state_folder.close(self)
 
     def __enter__(self) -> Self:
         self._engine.check_open("enter")
@@ -123,6 +130,57 @@ class Store(OpenFace):
         Raises `ConfigError` where `namespace` does not match `[a-zA-Z0-9-]+` or is reserved.
         """
         return ScopedStore(self, namespace, quota)
+
+    def workspace(self, name: str) -> Workspace:
+        """A new workspace: a buffer of work in progress, in the file `<state_directory>/<name>.db`.
+
+        Raises `WorkspaceExistsError` where the file is there; `ValueError` where `name` is empty,
+        contains a path separator, `..` or NUL, or is too long for a file name; `StorageError`
+        where the file cannot be made; `ReadOnlyError` where the store is read-only.
+        """
+        # Loads what a store without workspaces does not need.
+        from groupstore.workspace import making, naming  # noqa: PLC0415
+
+        naming.check_name(name, "workspace")
+        self._engine.check_open("workspace")
+        making.refuse_read_only(self, "workspace")
+        return making.make(self, self._workspaces_in().made(), name)
+
+    def recover_workspaces(
+        self, directory: str | os.PathLike[str] | None = None
+    ) -> list[Workspace]:
+        """The workspaces that dead processes left in `directory`, opened, in the order of names.
+
+        `directory` is `state_directory` where none is given. Those that were committed are just
+        removed. Those that cannot be read are moved into `quarantine/` in the folder, under a new
+        name where theirs is taken, and logged. Those that a living process uses, this one
+        included, are left alone, and so is what has no workspace's name, links, and what the
+        system fails to open, which is logged. Of processes that recover at once, each gets other
+        workspaces.
+
+        Raises `StorageError` where the folder cannot be read, `ReadOnlyError` where the store is
+        read-only.
+        """
+        # As in workspace().
+        from groupstore.workspace import making, recovery  # noqa: PLC0415
+
+        self._engine.check_open("recover_workspaces")
+        making.refuse_read_only(self, "recover_workspaces")
+        state_folder = self._workspaces_in()
+        if directory is None:
+            folder = state_folder.path()
+        else:
+            folder = os.path.realpath(os.fspath(directory))
+        return recovery.recover(self, folder)
+
+    def _workspaces_in(self) -> StateFolder:
+        from groupstore.workspace.state_folder import StateFolder  # noqa: PLC0415 (as above)
+
+        # Two threads would each make one.
+        with forking.opening:
+            if self._state_folder is None:
+                self._state_folder = StateFolder(self)
+            return self._state_folder
 
     def stats(self) -> maintenance.Stats:
         """Sizes and counts, as of now."""

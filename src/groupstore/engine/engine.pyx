@@ -61,11 +61,12 @@ cdef enum:
     LOOK_MS = 500
     # How long those who wait for a commit wait before they look whether somebody is about to do it.
     BATCH_SLICE_US = 5_000
-    # A checkpoint each 4 MiB, with SQLite's usual pages: its own default.
-    CHECKPOINT_FRAMES = 1000
-    # From here on, 16 MiB, writers are held up for the end of a checkpoint: only when all is copied
+    # A checkpoint each 16 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
+    # beside it meet a busy disk more than once in a thousand commits.
+    CHECKPOINT_FRAMES = 4000
+    # From here on, 32 MiB, writers are held up for the end of a checkpoint: only when all is copied
     # can the log begin anew.
-    LONGEST_LOG_FRAMES = 4000
+    LONGEST_LOG_FRAMES = 8000
     # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
     MOST_CHANGES = 20_000
 
