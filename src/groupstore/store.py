@@ -18,6 +18,8 @@ from groupstore.scope import ScopedStore
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from groupstore.journal.journal import Journal
+
 
 class Store(OpenFace):
     """A group-namespaced key-value store in one SQLite file, or in memory.
@@ -32,6 +34,7 @@ class Store(OpenFace):
 
     _config: StoreConfig
     _purger: Purger | None
+    _journal: Journal | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
         return cls.from_config(StoreConfig(path=path, **options))
@@ -46,11 +49,17 @@ class Store(OpenFace):
         with forking.opening:
             if config.path != MEMORY:
                 forking.refuse_inherited(file_system.locate(os.fspath(config.path))[0])
-            engine = Engine(open_database(config))
+            database = open_database(config)
+            engine = Engine(database)
             forking.register(engine)
         self = super().__new__(cls, *store_parts(engine))
         self._config = config
         self._purger = None
+        self._journal = None
+        if database.has_unfinished_archives:
+            from groupstore.journal.compaction import recover  # noqa: PLC0415 (after crashes)
+
+            recover(engine)
         self._start_purger()
         return self
 
@@ -83,8 +92,12 @@ class Store(OpenFace):
         Idempotent. Waits for calls under way in other threads. Raises `StoreError` inside a
         transaction, and `StoreBusyError` where another thread keeps one open.
         """
-        if self._engine.close() and self._purger is not None:
+        if not self._engine.close():
+            return
+        if self._purger is not None:
             self._purger.stop()
+        if self._journal is not None:
+            self._journal._folder.close()
 
     def __enter__(self) -> Self:
         self._engine.check_open("enter")
@@ -111,6 +124,18 @@ class Store(OpenFace):
         Raises `ConfigError` where `namespace` does not match `[a-zA-Z0-9-]+` or is reserved.
         """
         return ScopedStore(self, namespace, quota)
+
+    @property
+    def journal(self) -> Journal:
+        """Append-only records in the same file, with queries over them and archives."""
+        # Two threads would each make one.
+        with forking.opening:
+            if self._journal is None:
+                # Loads what a store without a journal does not need.
+                from groupstore.journal.journal import Journal  # noqa: PLC0415
+
+                self._journal = Journal(self._engine)
+            return self._journal
 
     def stats(self) -> maintenance.Stats:
         """Sizes and counts, as of now."""
