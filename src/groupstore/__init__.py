@@ -29,17 +29,21 @@ from groupstore.store import Store
 from groupstore.transaction import Transaction
 
 if TYPE_CHECKING:
+    from groupstore.journal.archive import Archive, read_archive
+    from groupstore.journal.entry import JournalEntry
     from groupstore.workspace.workspace import Workspace
 
 __all__ = [
     "DEFAULT_GROUP",
     "KEEP",
+    "Archive",
     "ConfigError",
     "CorruptStoreError",
     "DiskFullError",
     "Event",
     "EventType",
     "Group",
+    "JournalEntry",
     "KeyValue",
     "NotFoundError",
     "QueryError",
@@ -59,16 +63,25 @@ __all__ = [
     "Watcher",
     "Workspace",
     "WorkspaceExistsError",
+    "read_archive",
 ]
 
 __version__ = "0.1.0"
 
+_LAZY = {
+    "Archive": "groupstore.journal.archive",
+    "JournalEntry": "groupstore.journal.entry",
+    "Workspace": "groupstore.workspace.workspace",
+    "read_archive": "groupstore.journal.archive",
+}
+
 
 def __getattr__(name: str) -> object:
     # What no plain use of a store needs is loaded when it is first asked for.
-    if name == "Workspace":
-        from groupstore.workspace.workspace import Workspace  # noqa: PLC0415
+    if name in _LAZY:
+        from importlib import import_module  # noqa: PLC0415
 
-        globals()[name] = Workspace
-        return Workspace
+        value: object = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from groupstore import file_system
-from groupstore.clock import now_ms
 from groupstore.dump_file import DumpWriter, Entry
+from groupstore.engine.expiry import now_ms
 from groupstore.progress import Progress, refuse_uncallable
 from groupstore.snapshot import snapshot
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from groupstore import file_system
-from groupstore.clock import now_ms
 from groupstore.dump_file import DumpReader, Entry
+from groupstore.engine.expiry import now_ms
 from groupstore.errors import QuotaExceededError, ReadOnlyError
 from groupstore.progress import Progress, refuse_uncallable
 

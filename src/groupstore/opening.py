@@ -43,6 +43,8 @@ class Database(NamedTuple):
     """Whether SQLite takes the file for one that nobody changes, and neither locks nor looks."""
     counted: bool
     """Whether the counts per group are kept; False for go-store's own files opened read-only."""
+    has_unfinished_archives: bool = False
+    """Whether an archive is being made, or was when a process died."""
 
     def connect(self) -> apsw.Connection:
         """One more connection to a shared database, ready for use.
@@ -146,8 +148,15 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
         if config.exclusive:
             # The lock is taken by the first access to the log, and kept.
             patience(lambda: _inspect(connection))
+        has_unfinished = patience(lambda: schema.has_unfinished_archives(connection))
     return Database(
-        path, config, connection, shared=not config.exclusive, immutable=False, counted=True
+        path,
+        config,
+        connection,
+        shared=not config.exclusive,
+        immutable=False,
+        counted=True,
+        has_unfinished_archives=has_unfinished,
     )
 
 

@@ -217,6 +217,15 @@ def migrate(connection: apsw.Connection, schema: Schema) -> None:
         recount(connection)
 
 
+def has_unfinished_archives(connection: apsw.Connection) -> bool:
+    """Whether an archive of the journal is being made, or was when a process died."""
+    sql = "SELECT 1 FROM sqlite_schema WHERE name = 'groupstore_archives'"
+    if not connection.execute(sql).fetchall():
+        return False
+    sql = "SELECT 1 FROM groupstore_archives WHERE entries IS NULL LIMIT 1"
+    return bool(connection.execute(sql).fetchall())
+
+
 def recount(connection: apsw.Connection) -> None:
     """Count all rows anew; to be called inside a transaction that may write."""
     connection.execute("DELETE FROM groupstore_groups")

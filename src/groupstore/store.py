@@ -19,6 +19,7 @@ from groupstore.scope import ScopedStore
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from groupstore.journal.journal import Journal
     from groupstore.progress import Progress
     from groupstore.workspace.state_folder import StateFolder
     from groupstore.workspace.workspace import Workspace
@@ -39,6 +40,7 @@ class Store(OpenFace):
     _purger: Purger | None
     _checkpointer: Checkpointer | None
     _state_folder: StateFolder | None
+    _journal: Journal | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
         return cls.from_config(StoreConfig(path=path, **options))
@@ -53,13 +55,19 @@ class Store(OpenFace):
         with forking.opening:
             if config.path != MEMORY:
                 forking.refuse_inherited(file_system.locate(os.fspath(config.path))[0])
-            engine = Engine(open_database(config))
+            database = open_database(config)
+            engine = Engine(database)
             forking.register(engine)
         self = super().__new__(cls, *store_parts(engine))
         self._config = config
         self._purger = None
         self._checkpointer = None
         self._state_folder = None
+        self._journal = None
+        if database.has_unfinished_archives:
+            from groupstore.journal.compaction import recover  # noqa: PLC0415 (after crashes)
+
+            recover(engine)
         self._start_purger()
         if engine.shared and not config.read_only:
             self._checkpointer = Checkpointer(engine)
@@ -104,6 +112,8 @@ class Store(OpenFace):
             self._checkpointer.stop()
         if self._state_folder is not None:
             self._state_folder.close(self)
+        if self._journal is not None:
+            self._journal._folder.close()
 
     def __enter__(self) -> Self:
         self._engine.check_open("enter")
@@ -181,6 +191,18 @@ class Store(OpenFace):
             if self._state_folder is None:
                 self._state_folder = StateFolder(self)
             return self._state_folder
+
+    @property
+    def journal(self) -> Journal:
+        """Append-only records in the same file, with queries over them and archives."""
+        # Two threads would each make one.
+        with forking.opening:
+            if self._journal is None:
+                # Loads what a store without a journal does not need.
+                from groupstore.journal.journal import Journal  # noqa: PLC0415
+
+                self._journal = Journal(self._engine)
+            return self._journal
 
     def stats(self) -> maintenance.Stats:
         """Sizes and counts, as of now."""

@@ -7,9 +7,9 @@ committed it until its file is gone, so that whoever finds the file after a cras
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING, Final
 
+from groupstore.engine.expiry import now_ms
 from groupstore.errors import StoreError
 from groupstore.workspace.payload import to_json
 
@@ -35,15 +35,15 @@ def record(store: Store, identity: str, name: str, aggregate: dict[str, int]) ->
     """Write all that a commit leaves in the store, unless it was written before."""
     summary = to_json(aggregate)
     with store.transaction():
-        with store._engine.write("commit") as connection:
+        with store._engine.write("commit", spares_entries=True) as connection:
             connection.execute(_TABLE)
             if connection.execute(_HAS_IDENTITY, (identity,)).fetchall():
                 return
             connection.execute("INSERT INTO groupstore_workspaces VALUES (?)", (identity,))
             tags = to_json({"workspace": name})
-            now_ms = time.time_ns() // 1_000_000
+            committed_at = now_ms()
             bucket = store.config.journal_bucket
-            connection.execute(_JOURNAL_ENTRY, (bucket, name, summary, tags, now_ms))
+            connection.execute(_JOURNAL_ENTRY, (bucket, name, summary, tags, committed_at))
         store.set(f"workspace:{name}", "summary", summary)
 
 
@@ -66,7 +66,7 @@ def forget(store: Store, identities: list[str]) -> None:
     """
     rows = [(identity,) for identity in identities]
     try:
-        with store._engine.write("workspace") as connection:
+        with store._engine.write("workspace", spares_entries=True) as connection:
             connection.executemany("DELETE FROM groupstore_workspaces WHERE identity = ?", rows)
     except StoreError as error:
         _logger.info("the identities of removed workspaces stay recorded: %s", error)

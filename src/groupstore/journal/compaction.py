@@ -1,0 +1,260 @@
+"""Moving entries into archives so that a crash at any instant loses none and doubles none.
+
+Under a lock that ends with its process: an intent is recorded in the store, the file is written
+beside its place, put on the disk and renamed, and one transaction marks the entries and the intent
+as done. Whoever gets the lock and finds an intent knows that its process is dead. A file that has
+its name is complete, and its entries are marked; otherwise there is but a fragment to remove.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from groupstore import file_lock
+from groupstore.config import MEMORY
+from groupstore.engine.expiry import now_ms
+from groupstore.errors import CorruptStoreError, StoreBusyError, StoreError
+from groupstore.file_system import storage_error
+from groupstore.journal import recorded
+from groupstore.journal.archive import ENDINGS, Archive, Sink, compressed, line_of, read_archive
+from groupstore.journal.folder import make_folder, sync_folder
+from groupstore.journal.recorded import Intent
+
+if TYPE_CHECKING:
+    from groupstore.engine.engine import Engine
+
+_logger = logging.getLogger("groupstore")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+_BATCH_BYTES = 256 * 1024
+
+_LOCK_NAME = "compact"
+_NAP_S = 0.01
+
+_BINARY: int = getattr(os, "O_BINARY", 0)
+
+# Held where a store in memory, which no other process can have, is being compacted.
+_in_memory: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
+
+
+class _ChangedError(StoreError):
+    """The entries in the file are not those in the store any more."""
+
+
+def cutoff_ms(before: object) -> int:
+    """The Unix time in ms, exclusive, that `compact`'s argument stands for."""
+    if isinstance(before, timedelta):
+        return now_ms() - before // _MILLISECOND
+    if not isinstance(before, datetime):
+        raise TypeError(
+            f"compact: before must be a datetime or a timedelta, not {type(before).__name__}"
+        )
+    if before.utcoffset() is None:
+        raise ValueError(f"compact: before has no time zone: {before!r}")
+    # Rounded up: what was committed within the same millisecond before it is older.
+    return -((_EPOCH - before) // _MILLISECOND)
+
+
+def compact(engine: Engine, folder: str, committed_before: int, format: str) -> Archive | None:
+    """Archive what was committed before that time; None where there is nothing."""
+    with _exclusively(engine):
+        _recover(engine)
+        with engine.read("compact") as connection:
+            if recorded.last_entry(connection, committed_before) is None:
+                return None
+        try:
+            make_folder(folder)
+            path = _new_path(folder, format)
+        except OSError as error:
+            raise storage_error(error, "compact", folder) from error
+        with _durable(engine), engine.write("compact", spares_entries=True) as connection:
+            intent = recorded.record(connection, path, format, committed_before)
+        if intent is None:
+            return None
+        try:
+            entries, size = _write(engine, intent)
+            _settle(engine, intent, entries, size)
+        except BaseException:
+            _undo_quietly(engine, intent)
+            raise
+        return Archive(path, entries, format, size)
+
+
+def recover(engine: Engine) -> None:
+    """Finish or undo what a dead process left, unless a living one is at it.
+
+    What fails is logged, and left to the next compaction.
+    """
+    release = _acquire(engine)
+    if release is None:
+        return
+    try:
+        _recover(engine)
+    except StoreError as error:
+        _logger.warning("an unfinished archive of %s is left: %s", engine.path, error)
+    finally:
+        release()
+
+
+def _recover(engine: Engine) -> None:
+    with engine.read("compact") as connection:
+        if not recorded.has_table(connection):
+            return
+        intents = recorded.unfinished(connection)
+    for intent in intents:
+        if os.path.lexists(intent.path):
+            try:
+                entries = sum(1 for _ in read_archive(intent.path))
+                _settle(engine, intent, entries, os.stat(intent.path).st_size)
+            except (CorruptStoreError, _ChangedError) as error:
+                _logger.warning("the unfinished archive %s is removed: %s", intent.path, error)
+            except OSError as error:
+                raise storage_error(error, "compact", intent.path) from error
+            else:
+                continue
+        _undo(engine, intent)
+
+
+def _acquire(engine: Engine) -> Callable[[], object] | None:
+    """Take the right to archive this store's entries; what gives it back, or None if taken."""
+    if engine.path == MEMORY:
+        lock = _in_memory.setdefault(engine, threading.Lock())
+        return lock.release if lock.acquire(blocking=False) else None
+    # Beside the database, where every process that has it open finds it.
+    held = file_lock.acquire(f"{engine.path}-archive.lock", _LOCK_NAME)
+    return None if held is None else held.release
+
+
+@contextmanager
+def _exclusively(engine: Engine) -> Iterator[None]:
+    timeout = engine.config.busy_timeout
+    assert isinstance(timeout, float)
+    deadline = time.monotonic() + timeout
+    while (release := _acquire(engine)) is None:
+        if time.monotonic() >= deadline:
+            raise StoreBusyError(
+                f"compact: another thread or process has been archiving {engine.path}"
+                f" for {timeout} s"
+            )
+        time.sleep(_NAP_S)
+    try:
+        yield
+    finally:
+        release()
+
+
+def _new_path(folder: str, format: str) -> str:
+    """A name that no file has, by the time as UTC."""
+    while True:
+        seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        moment = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+        name = f"journal-{moment}.{nanoseconds:09}.{ENDINGS[format]}"
+        path = os.path.join(folder, name)  # noqa: PTH118 (pathlib is costly to import)
+        if not os.path.lexists(path):
+            return path
+
+
+@contextmanager
+def _durable(engine: Engine) -> Iterator[None]:
+    """Commits survive power loss: without its intent a file would be nobody's.
+
+    Its entries would then be archived a second time.
+    """
+    if engine.config.durability == "full" or engine.path == MEMORY:
+        yield
+        return
+    with engine.alone("compact") as connection:
+        connection.pragma("synchronous", "full")
+    try:
+        yield
+    finally:
+        with engine.alone("compact") as connection:
+            connection.pragma("synchronous", engine.config.durability)
+
+
+def _temporary(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f".{name}.new")  # noqa: PTH118
+
+
+def _write(engine: Engine, intent: Intent) -> tuple[int, int]:
+    """Write the file and give it its name; how many entries and bytes it has."""
+    temporary = _temporary(intent.path)
+    try:
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            with compressed(file, intent.format) as target:
+                entries = _write_entries(engine, intent, target)
+            file.flush()
+            os.fsync(descriptor)
+            size = os.fstat(descriptor).st_size
+        os.rename(temporary, intent.path)  # noqa: PTH104
+        sync_folder(os.path.dirname(intent.path))  # noqa: PTH120
+    except OSError as error:
+        # One of ours has been told already.
+        if isinstance(error, StoreError):
+            raise
+        raise storage_error(error, "compact", intent.path) from error
+    return entries, size
+
+
+def _write_entries(engine: Engine, intent: Intent, target: Sink) -> int:
+    entries = 0
+    last_id = -(2**63)
+    while True:
+        with engine.read("compact") as connection:
+            batch = recorded.rows_after(connection, intent, last_id, _BATCH_BYTES)
+        if not batch:
+            return entries
+        for entry_id, *texts, committed_at in batch:
+            try:
+                bucket, measurement, fields, tags = (text.decode() for text in texts)
+                target.write(line_of(bucket, measurement, fields, tags, committed_at))
+            except (ValueError, RecursionError) as error:
+                raise CorruptStoreError(
+                    f"compact: {engine.path}: entry {entry_id} cannot be archived: {error}"
+                ) from error
+        entries += len(batch)
+        last_id = batch[-1][0]
+
+
+def _settle(engine: Engine, intent: Intent, entries: int, size: int) -> None:
+    with engine.write("compact", spares_entries=True) as connection:
+        if recorded.mark(connection, intent, now_ms()) != entries:
+            raise _ChangedError(
+                f"compact: another program changed the entries that are in {intent.path}"
+            )
+        recorded.finish(connection, intent, entries, size)
+
+
+def _undo(engine: Engine, intent: Intent) -> None:
+    """Remove what there is of the archive, and then its intent."""
+    for path in (_temporary(intent.path), intent.path):
+        try:
+            os.unlink(path)  # noqa: PTH108
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise storage_error(error, "compact", path) from error
+    with engine.write("compact", spares_entries=True) as connection:
+        recorded.forget(connection, intent)
+
+
+def _undo_quietly(engine: Engine, intent: Intent) -> None:
+    """Undo it after a failure; where that fails too it is left for the next recovery."""
+    with suppress(StoreError):
+        with engine.read("compact") as connection:
+            # An interrupt may have come after the commit that finished it.
+            is_unfinished = intent in recorded.unfinished(connection)
+        if is_unfinished:
+            _undo(engine, intent)

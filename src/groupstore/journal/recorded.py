@@ -1,0 +1,136 @@
+"""The archives of a store in its own table: those that are made, and one that is being made."""
+
+from __future__ import annotations
+
+import os
+from typing import Final, NamedTuple
+
+import apsw
+
+from groupstore.journal.archive import Archive
+
+_TABLE: Final = """CREATE TABLE IF NOT EXISTS groupstore_archives (
+    archive_id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL,
+    format TEXT NOT NULL,
+    committed_before INTEGER NOT NULL,
+    last_entry_id INTEGER NOT NULL,
+    entries INTEGER,
+    size INTEGER
+)"""
+
+# Holds what is not archived alone, in the order of commits: what was archived before is passed
+# over at once, and an append adds to its end.
+_INDEX: Final = """CREATE INDEX IF NOT EXISTS groupstore_journal_kept_idx
+    ON journal_entries (entry_id, committed_at) WHERE archived_at IS NULL"""
+
+_SELECTED: Final = "archived_at IS NULL AND committed_at < ? AND entry_id <= ?"
+
+_LAST: Final = """SELECT max(entry_id) FROM journal_entries
+    WHERE archived_at IS NULL AND committed_at < ?"""
+_INSERT: Final = """INSERT INTO groupstore_archives
+    (path, format, committed_before, last_entry_id) VALUES (?, ?, ?, ?)"""
+# Texts as blobs: another program's need not be UTF-8.
+_NEXT: Final = f"""SELECT entry_id, CAST(bucket_name AS BLOB), CAST(measurement AS BLOB),
+    CAST(fields_json AS BLOB), CAST(tags_json AS BLOB), committed_at FROM journal_entries
+    WHERE {_SELECTED} AND entry_id > ? ORDER BY entry_id"""
+_MARK: Final = f"UPDATE journal_entries SET archived_at = ? WHERE {_SELECTED}"
+
+Row = tuple[int, bytes, bytes, bytes, bytes, int]
+
+
+class Intent(NamedTuple):
+    """An archive that is being made: of which entries, and where."""
+
+    archive_id: int
+    path: str
+    format: str
+    committed_before: int
+    """Unix ms, exclusive."""
+    last_entry_id: int
+
+
+def has_table(connection: apsw.Connection) -> bool:
+    """Whether the store ever made an archive."""
+    sql = "SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = 'groupstore_archives'"
+    return bool(connection.execute(sql).fetchall())
+
+
+def last_entry(connection: apsw.Connection, committed_before: int) -> int | None:
+    """The last entry to archive; None where there is none."""
+    last: int | None = connection.execute(_LAST, (committed_before,)).get
+    return last
+
+
+def record(
+    connection: apsw.Connection, path: str, format: str, committed_before: int
+) -> Intent | None:
+    """Note, in a transaction, what is about to be archived; None where there is nothing."""
+    last_entry_id = last_entry(connection, committed_before)
+    if last_entry_id is None:
+        return None
+    connection.execute(_TABLE)
+    connection.execute(_INDEX)
+    connection.execute(_INSERT, (_storable(path), format, committed_before, last_entry_id))
+    archive_id = connection.last_insert_rowid()
+    return Intent(archive_id, path, format, committed_before, last_entry_id)
+
+
+def unfinished(connection: apsw.Connection) -> list[Intent]:
+    """The archives that were not finished: being made now, or left by a process that died."""
+    rows = connection.execute("""SELECT archive_id, path, format, committed_before, last_entry_id
+        FROM groupstore_archives WHERE entries IS NULL ORDER BY archive_id""")
+    return [Intent(archive_id, os.fsdecode(path), *rest) for archive_id, path, *rest in rows]
+
+
+def finished(connection: apsw.Connection) -> list[Archive]:
+    """The archives that are made, in the order of creation."""
+    rows = connection.execute("""SELECT path, entries, format, size
+        FROM groupstore_archives WHERE entries IS NOT NULL ORDER BY archive_id""")
+    return [Archive(os.fsdecode(path), *rest) for path, *rest in rows]
+
+
+def rows_after(
+    connection: apsw.Connection, intent: Intent, entry_id: int, bytes_wanted: int
+) -> list[Row]:
+    """The next entries to archive after that one, until they hold `bytes_wanted` or all do."""
+    batch: list[Row] = []
+    size_bytes = 0
+    cursor = connection.cursor()
+    bindings = (intent.committed_before, intent.last_entry_id, entry_id)
+    for row in cursor.execute(_NEXT, bindings):
+        batch.append(row)
+        # Small rows cost more than their texts.
+        size_bytes += 500 + sum(map(len, row[1:5]))
+        if size_bytes >= bytes_wanted:
+            break
+    cursor.close()
+    return batch
+
+
+def mark(connection: apsw.Connection, intent: Intent, now_ms: int) -> int:
+    """Mark the entries as archived, in a transaction; how many."""
+    connection.execute(_MARK, (now_ms, intent.committed_before, intent.last_entry_id))
+    return connection.changes()
+
+
+def finish(connection: apsw.Connection, intent: Intent, entries: int, size: int) -> None:
+    """Note that the archive is made."""
+    connection.execute(
+        "UPDATE groupstore_archives SET entries = ?, size = ? WHERE archive_id = ?",
+        (entries, size, intent.archive_id),
+    )
+
+
+def forget(connection: apsw.Connection, intent: Intent) -> None:
+    """Note that the archive is not made."""
+    connection.execute("DELETE FROM groupstore_archives WHERE archive_id = ?", (intent.archive_id,))
+
+
+def _storable(path: str) -> str | bytes:
+    """A name that is not in the file system's encoding is stored as its bytes."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path)
+    return path

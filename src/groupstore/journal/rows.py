@@ -1,0 +1,61 @@
+"""The rows that queries give: the columns, and what their JSON holds beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import apsw
+
+from groupstore.errors import CorruptStoreError
+
+COLUMNS = (
+    *("entry_id", "bucket_name", "measurement", "fields_json", "tags_json"),
+    *("committed_at", "archived_at"),
+)
+
+_DECODED = (("fields_json", "fields"), ("tags_json", "tags"))
+
+# Texts as blobs: another program's need not be UTF-8.
+_ALL = """SELECT entry_id, CAST(bucket_name AS BLOB), CAST(measurement AS BLOB),
+    CAST(fields_json AS BLOB), CAST(tags_json AS BLOB), committed_at, archived_at
+    FROM journal_entries {}ORDER BY entry_id"""
+_KEPT = _ALL.format("WHERE archived_at IS NULL ")
+_WITH_ARCHIVED = _ALL.format("")
+
+
+def all_rows(connection: apsw.Connection, archives: bool) -> Iterator[dict[str, Any]]:
+    """Every row in commit order; those that are archived only with `archives`."""
+    with closing(connection.cursor()) as cursor:
+        for entry_id, bucket, measurement, fields, tags, *times in cursor.execute(
+            _WITH_ARCHIVED if archives else _KEPT
+        ):
+            texts = (_text(bucket), _text(measurement), _text(fields), _text(tags))
+            yield dict(zip(COLUMNS, (entry_id, *texts, *times), strict=True))
+
+
+def inflate(row: dict[str, Any], attempted: str) -> dict[str, Any]:
+    """Put `fields` and `tags` beside the JSON of the row, where it has that and not those.
+
+    Raises `CorruptStoreError` for what is no JSON.
+    """
+    for column, name in _DECODED:
+        if column in row and name not in row:
+            text = row[column]
+            try:
+                row[name] = None if text is None else json.loads(text)
+            except (TypeError, ValueError, RecursionError) as error:
+                which = f" of entry {row['entry_id']}" if "entry_id" in row else ""
+                raise CorruptStoreError(
+                    f"{attempted}: the {column}{which} cannot be read as JSON: {error}"
+                ) from error
+    return row
+
+
+def _text(value: bytes) -> str | bytes:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value
