@@ -7,7 +7,7 @@ ENGINE := src/groupstore/engine
 LINTED := setup.py .ci src tests benchmarks examples
 SOURCES := setup.py pyproject.toml $(wildcard $(ENGINE)/*.pyx $(ENGINE)/*.pxd $(ENGINE)/*.h)
 
-.PHONY: help build demo test test-slow lint types bench bench-peers bench-compare clean
+.PHONY: help build demo test test-slow lint types bench bench-peers bench-compare instructions clean
 
 help:
 	@echo "make demo       build, and load the metadata of every installed distribution into a store"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench      the benchmarks, as ratios from interleaved rounds"
 	@echo "make bench-peers  groupstore beside other stores, into docs/ (ROUNDS=15)"
 	@echo "make bench-compare REF=HEAD~5  this tree beside another revision (ROUNDS=20)"
+	@echo "make instructions  the hot calls' instructions against the stored ones (UPDATE=1 stores)"
 	@echo "make build      the virtual environment, and the compiled modules in place"
 	@echo "make clean      remove what the others made"
 
@@ -75,6 +76,9 @@ bench-peers: build $(VENV)/peers
 bench-compare: build
 	@test -n "$(REF)" || { echo "make bench-compare REF=<revision>"; exit 2; }
 	$(BIN)/python -m benchmarks.compare $(REF) $(ROUNDS_OPTION)
+
+instructions: build
+	$(BIN)/python -m benchmarks.instructions $(if $(UPDATE),--update)
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

@@ -174,8 +174,6 @@ class HotCall:
     file: bool = False
     cached: bool = False
     """With the store's cache of values, of its usual size."""
-    counted: bool = True
-    """Whether its instructions are the same from run to run."""
 
 
 HOT_CALLS: dict[str, HotCall] = {
@@ -191,7 +189,7 @@ HOT_CALLS: dict[str, HotCall] = {
     "set, memory": HotCall(set_one, cached=True),
     "set, memory, under a quota": HotCall(set_under_quota, cached=True),
     "set, memory, with delivery to a watcher": HotCall(set_watched, cached=True),
-    "set, file": HotCall(set_one, file=True, cached=True, counted=False),
+    "set, file": HotCall(set_one, file=True, cached=True),
     "set, file, in a transaction": HotCall(set_in_transaction, file=True, cached=True),
     "set_many, memory, per item": HotCall(set_many, cached=True),
     "set_many, file, per item": HotCall(set_many, file=True, cached=True),
