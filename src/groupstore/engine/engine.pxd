@@ -47,6 +47,7 @@ cdef class Block:
 cdef class Batch:
     # Owned. Locked until the commit; then handed on by each who waited for it.
     cdef PyThread_type_lock gate
+    cdef Py_ssize_t members
     # What kept it from being committed.
     cdef object error
 
@@ -91,6 +92,9 @@ cdef class Engine:
     cdef Batch batch
     # Whether a commit waits for the disk, so that it pays to share one.
     cdef bint shares_commits
+    # How many writes to expect in the next batch: what the last one held, or 2 where a thread had
+    # to wait for another's.
+    cdef Py_ssize_t expected_members
     # How often the turn was taken for a transaction of its own.
     cdef readonly Py_ssize_t commits
     # How many threads wait for the turn.
@@ -125,7 +129,7 @@ cdef class Engine:
     cdef int lend(self, int difference) except -1
     cdef int leave_sqlite(self) noexcept
     cdef int take_turn(self, str verb) except -1
-    cdef int await_and_take_turn(self, str verb) except -1
+    cdef bint await_and_take_turn(self, str verb) except -1
     cdef bint take_turn_at_once(self) except -1
     cdef int give_turn(self) except -1
     cdef int open_writer(self) except -1
@@ -141,7 +145,7 @@ cdef class Engine:
     cdef int open_batch(self, str verb) except -1
     cdef int leave_batch(self, bint succeeded, str verb) except -1
     cdef int commit_batch(self, bint keeps_turn) except -1
-    cdef int await_batch(self, Batch batch) except -1
+    cdef int await_batch(self, Batch batch, long long slice_us) except -1
     cdef bint watch_log(self) noexcept
     cdef Connection begin_at_once(self, Block block, str verb)
     cdef int hold_writer(self, str verb) except -1

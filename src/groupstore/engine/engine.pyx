@@ -61,6 +61,9 @@ cdef enum:
     LOOK_MS = 500
     # How long those who wait for a commit wait before they look whether somebody is about to do it.
     BATCH_SLICE_US = 5_000
+    # How long a batch waits for the writers that the last one makes it expect: less than the disk
+    # takes, and only where there were several just now.
+    BATCH_PAUSE_US = 200
     # A checkpoint each 16 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
     # beside it meet a busy disk more than once in a thousand commits.
     CHECKPOINT_FRAMES = 4000
@@ -423,15 +426,16 @@ cdef class Engine:
             self.commit_batch(True)
         return 0
 
-    cdef int await_and_take_turn(self, str verb) except -1:
+    cdef bint await_and_take_turn(self, str verb) except -1:
+        """Take the turn; whether that took a wait for another thread."""
         if self.take_turn_at_once():
-            return 0
+            return False
         atomic_add(&self.waiting, 1)
         try:
             self.await_turn(verb)
         finally:
             atomic_add(&self.waiting, -1)
-        return 0
+        return True
 
     cdef int await_turn(self, str verb) except -1:
         cdef double remaining_s = self.config.busy_timeout
@@ -633,12 +637,15 @@ cdef class Engine:
         else:
             if block is not None:
                 raise block.unusable(verb)
-            self.await_and_take_turn(verb)
+            if self.await_and_take_turn(verb):
+                self.expected_members = max(self.expected_members, 2)
             if self.batch is not None:
                 self.join_batch(verb)
             else:
                 self.hold_writer(verb)
-                if self.shares_commits and atomic_get(&self.waiting):
+                if self.shares_commits and (
+                    self.expected_members > 1 or atomic_get(&self.waiting)
+                ):
                     self.open_batch(verb)
         return self.open_bracket(several, verb)
 
@@ -758,6 +765,7 @@ cdef class Engine:
         # The header stands still from here on: readers need not be wary until the commit.
         self.cache.adopt()
         self.cache.end_commit()
+        batch.members = 1
         self.batch = batch
         self.writer.hold = TURN | SHARING
         return 0
@@ -767,6 +775,7 @@ cdef class Engine:
         # Not by `enter_sqlite`, which waits for a fork to be over: that waits for those who are
         # waiting for this batch.
         atomic_add(&self.inside, 1)
+        self.batch.members += 1
         self.busy_with = verb
         self.writer.hold = TURN | SHARING
         self.writer.failed = False
@@ -779,12 +788,13 @@ cdef class Engine:
         """
         cdef Batch batch = self.batch
         cdef list own = self.staged[self.staged_before:] if succeeded else []
-        if atomic_get(&self.waiting) and not atomic_get(&self.suspended) and (
-            self.writer.in_transaction()
+        cdef bint others_wait = atomic_get(&self.waiting) != 0
+        if (others_wait or batch.members < self.expected_members) and (
+            not atomic_get(&self.suspended) and self.writer.in_transaction()
         ):
             self.busy_with = None
             self.give_turn()
-            self.await_batch(batch)
+            self.await_batch(batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US)
         else:
             self.commit_batch(False)
         self.leave_sqlite()
@@ -798,17 +808,18 @@ cdef class Engine:
             self.dispatcher.call_back(own)
         return 0
 
-    cdef int await_batch(self, Batch batch) except -1:
+    cdef int await_batch(self, Batch batch, long long slice_us) except -1:
         """Wait for the commit; where whoever was to do it has given up, do it."""
         cdef PyLockStatus status
         while True:
             with nogil:
-                status = PyThread_acquire_lock_timed(batch.gate, BATCH_SLICE_US, 0)
+                status = PyThread_acquire_lock_timed(batch.gate, slice_us, 0)
                 # Before the wait for the GIL, so that the next one is awake as soon.
                 if status == PY_LOCK_ACQUIRED:
                     PyThread_release_lock(batch.gate)
             if status == PY_LOCK_ACQUIRED:
                 return 0
+            slice_us = BATCH_SLICE_US
             if self.take_turn_at_once():
                 if self.batch is not batch:
                     self.give_turn()
@@ -823,6 +834,7 @@ cdef class Engine:
         """
         cdef Batch batch = self.batch
         wakes = []
+        self.expected_members = batch.members
         self.busy_with = "commit"
         try:
             if not self.writer.in_transaction():
