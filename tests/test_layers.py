@@ -18,7 +18,7 @@ LAYERS = [
     ["scope"],
     ["observing"],
     ["transaction"],
-    ["group", "iteration", "template", "maintenance", "purge", "forking"],
+    ["group", "iteration", "journal", "template", "maintenance", "purge", "forking"],
     ["opening"],
     ["schema", "file_system"],
     ["engine.keyspace"],

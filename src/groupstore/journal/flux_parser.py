@@ -90,7 +90,9 @@ def _read(text: str) -> Pipeline:
 def _parser() -> "Lark":
     from lark import Lark  # noqa: PLC0415
 
-    grammar = resources.files(__package__).joinpath("flux.lark").read_text(encoding="utf-8")
+    grammar = (
+        resources.files("groupstore.journal").joinpath("flux.lark").read_text(encoding="utf-8")
+    )
     return Lark(grammar, parser="lalr", lexer="basic", maybe_placeholders=False)
 
 

@@ -10,15 +10,14 @@ import itertools
 from typing import Final
 
 from groupstore.errors import QueryError
-from groupstore.journal.flux_regexp_syntax import (
+from groupstore.journal.flux_regexp_syntax import PatternError, read_pattern
+from groupstore.journal.flux_regexp_tree import (
     Assertion,
     Characters,
     Choice,
     Node,
-    PatternError,
     Repeat,
     Sequence,
-    read_pattern,
 )
 
 __all__ = ["Automaton", "PatternError", "compiled"]

@@ -1,8 +1,22 @@
 """The syntax of Flux's regular expressions, which is RE2's: what can be matched in linear time."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+from groupstore.journal.flux_regexp_tree import (
+    CLASSES,
+    LAST,
+    POSIX,
+    Assertion,
+    Characters,
+    Choice,
+    Node,
+    Ranges,
+    Repeat,
+    Sequence,
+    inverse,
+    ranges_of,
+)
 
 LENGTH: Final = 1000
 """Characters of a pattern."""
@@ -10,9 +24,6 @@ DEPTH: Final = 50
 """Groups inside each other."""
 REPETITIONS: Final = 1000
 """The most that `{n,m}` may ask for, as in RE2."""
-
-_LAST: Final = 0x10FFFF
-Ranges = tuple[tuple[int, int], ...]
 
 
 class PatternError(Exception):
@@ -24,104 +35,6 @@ class PatternError(Exception):
         self.start = start
 
 
-@dataclass(frozen=True, slots=True)
-class Characters:
-    """One character in any of the ranges, with `fold` in whichever case; or with `negated` not."""
-
-    ranges: Ranges
-    fold: bool
-    negated: bool = False
-
-    def holds(self, character: str) -> bool:
-        """Whether it is one of these."""
-        cases = {character}
-        if self.fold:
-            lower, upper = character.lower(), character.upper()
-            cases.update((lower, upper, lower.upper(), upper.lower()))
-        return any(map(self._within, cases)) != self.negated
-
-    def _within(self, character: str) -> bool:
-        if len(character) != 1:
-            return False
-        code = ord(character)
-        return any(first <= code <= last for first, last in self.ranges)
-
-
-@dataclass(frozen=True, slots=True)
-class Assertion:
-    r"""What has to hold between two characters: `\A`, `\z`, `^` and `$` of lines, `\b`, `\B`."""
-
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """One after the other."""
-
-    items: tuple["Node", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Any one of them."""
-
-    items: tuple["Node", ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """At least `least` times, at most `most`."""
-
-    item: "Node"
-    least: int
-    most: int | None
-
-
-Node = Characters | Assertion | Sequence | Choice | Repeat
-
-
-def _inverse(ranges: Ranges) -> Ranges:
-    result: list[tuple[int, int]] = []
-    next_code = 0
-    for first, last in sorted(ranges):
-        if first > next_code:
-            result.append((next_code, first - 1))
-        next_code = max(next_code, last + 1)
-    return (*result, (next_code, _LAST)) if next_code <= _LAST else tuple(result)
-
-
-def _of(characters: str) -> Ranges:
-    return tuple((ord(character), ord(character)) for character in characters)
-
-
-_DIGITS: Final = ((48, 57),)
-_UPPER: Final = ((65, 90),)
-_LOWER: Final = ((97, 122),)
-_WORD: Final = (*_DIGITS, *_UPPER, *_LOWER, (95, 95))
-_CLASSES: Final[dict[str, Ranges]] = {
-    "d": _DIGITS,
-    "D": _inverse(_DIGITS),
-    "s": _of("\t\n\f\r "),
-    "S": _inverse(_of("\t\n\f\r ")),
-    "w": _WORD,
-    "W": _inverse(_WORD),
-}
-_POSIX: Final[dict[str, Ranges]] = {
-    "alnum": (*_DIGITS, *_UPPER, *_LOWER),
-    "alpha": (*_UPPER, *_LOWER),
-    "ascii": ((0, 127),),
-    "blank": _of("\t "),
-    "cntrl": ((0, 31), (127, 127)),
-    "digit": _DIGITS,
-    "graph": ((33, 126),),
-    "lower": _LOWER,
-    "print": ((32, 126),),
-    "punct": ((33, 47), (58, 64), (91, 96), (123, 126)),
-    "space": _of("\t\n\v\f\r "),
-    "upper": _UPPER,
-    "word": _WORD,
-    "xdigit": (*_DIGITS, (65, 70), (97, 102)),
-}
 _ESCAPES: Final = {"a": 7, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 _ASSERTIONS: Final = {"A": "start", "z": "end", "b": "boundary", "B": "inside"}
 
@@ -222,13 +135,13 @@ class _PatternReader:
     def _plain(self, character: str, flags: frozenset[str]) -> Node:
         match character:
             case ".":
-                return Characters(() if "s" in flags else _of("\n"), False, negated=True)
+                return Characters(() if "s" in flags else ranges_of("\n"), False, negated=True)
             case "^":
                 return Assertion("line start" if "m" in flags else "start")
             case "$":
                 return Assertion("line end" if "m" in flags else "end")
             case _:
-                return Characters(_of(character), "i" in flags)
+                return Characters(ranges_of(character), "i" in flags)
 
     def _repeated(self, node: Node) -> Node:
         start = self.position
@@ -255,18 +168,18 @@ class _PatternReader:
     def _escape(self, start: int) -> Ranges:
         """What follows a backslash that stands for characters."""
         match = _HEX.match(self._pattern, self.position)
-        if match is not None and int(match[1] or match[2], 16) <= _LAST:
+        if match is not None and int(match[1] or match[2], 16) <= LAST:
             self.position = match.end()
             code = int(match[1] or match[2], 16)
             return ((code, code),)
         character = self._take()
-        if character in _CLASSES:
-            return _CLASSES[character]
+        if character in CLASSES:
+            return CLASSES[character]
         if character in _ESCAPES:
-            return ((_ESCAPES[character],) * 2,)
+            return ((_ESCAPES[character], _ESCAPES[character]),)
         if not character or character.isalnum():
             raise PatternError(f"unknown escape \\{character}", start)
-        return _of(character)
+        return ranges_of(character)
 
     def _set(self, start: int) -> Ranges:
         """The rest of `[...]`; a bracket that comes first is one of its characters."""
@@ -284,10 +197,10 @@ class _PatternReader:
         start = self.position
         posix = _POSIX_CLASS.match(self._pattern, start)
         if posix is not None:
-            if posix[2] not in _POSIX:
+            if posix[2] not in POSIX:
                 raise PatternError(f"unknown class {posix[0]}", start)
             self.position = posix.end()
-            return _inverse(_POSIX[posix[2]]) if posix[1] else _POSIX[posix[2]]
+            return inverse(POSIX[posix[2]]) if posix[1] else POSIX[posix[2]]
         lower = self._one_of_set()
         following = self._pattern[self.position : self.position + 2]
         if following[:1] != "-" or following[1:] in {"]", ""}:
@@ -302,4 +215,4 @@ class _PatternReader:
     def _one_of_set(self) -> Ranges:
         start = self.position
         character = self._take()
-        return self._escape(start) if character == "\\" else _of(character)
+        return self._escape(start) if character == "\\" else ranges_of(character)
