@@ -11,6 +11,9 @@ from groupstore.journal.flux_tree import Duration, Instant, Number, Span, String
 
 T = TypeVar("T")
 
+# In one list; SQLite's own limit is 2,000 columns.
+NAMES: Final = 500
+
 INSTANT: Final = "a time (-1h, 2024-05-01T00:00:00Z, now() or Unix seconds)"
 """What messages expect where a moment is asked for."""
 
@@ -85,6 +88,8 @@ class Arguments:
                 raise self.wrong_kind("columns", item, expected)
             if item.value in names:
                 raise self.wrong(item.at, f"{item.value!r} is named twice", "it once")
+            if len(names) == NAMES:
+                raise self.wrong(item.at, f"more than {NAMES} names", "fewer")
             names[item.value] = item
         return tuple(names.values())
 

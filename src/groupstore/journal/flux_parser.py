@@ -104,8 +104,10 @@ def _unexpected(text: str, error: "UnexpectedInput") -> QueryError:
     if first in _STATEMENTS:
         at = _point(text, text.index(first), len(first))
         return complaint(text, at, f"{first!r} is not supported", "from(bucket: ...)")
+    end = len(text.rstrip()) if token.type == "$END" else token.start_pos
+    if text[:end].rstrip().endswith("|>"):
+        expected = "a function"
     if token.type == "$END":
-        end = len(text.rstrip())
         if not end:
             expected = "from(bucket: ...)"
         return complaint(text, _point(text, end), "the query ends too early", expected)
@@ -115,8 +117,6 @@ def _unexpected(text: str, error: "UnexpectedInput") -> QueryError:
 
 def _expected(accepts: set[str]) -> str:
     """The terminals that could have followed, in plain words."""
-    if accepts == {"NAME"}:
-        return "a function"
     words = [word for name, word in _WORDS.items() if name in accepts]
     if accepts >= _VALUES:
         words = ["a value"]
