@@ -113,8 +113,10 @@ class Stages:
 
     def _order(self, terms: tuple[Term, ...], at: Span) -> None:
         # A second look at the same expression decides nothing.
-        distinct = {term.sql: term for term in reversed(terms)}
-        order = tuple(reversed(distinct.values()))
+        distinct: dict[str, Term] = {}
+        for term in terms:
+            distinct.setdefault(term.sql, term)
+        order = tuple(distinct.values())
         if len(order) > _TERMS:
             raise self._wrong(at, "the rows are sorted by too many columns")
         self.rows = replace(self.rows, order=order)
