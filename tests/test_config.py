@@ -42,6 +42,7 @@ def test_defaults() -> None:
         "journal_bucket": "store",
         "state_directory": None,
         "archive_directory": None,
+        "archive_after": None,
     }
 
 

@@ -69,6 +69,9 @@ class StoreConfig:
     archive_directory: str | os.PathLike[str] | None = None
     """The folder of journal archives; None: `<path>.archive`, in memory a private temporary one."""
 
+    archive_after: float | timedelta | None = None
+    """Seconds after which each background purge archives journal entries; None: never."""
+
     def __post_init__(self) -> None:
         for field, normal in _NORMAL_FORMS.items():
             _normalise(self, field, normal)
@@ -130,6 +133,13 @@ def _optional_seconds(value: Any) -> float | None:
     return None if value is None else _seconds(value)
 
 
+def _optional_positive_seconds(value: Any) -> float | None:
+    seconds = _optional_seconds(value)
+    if seconds == 0:
+        raise ValueError("must be positive")
+    return seconds
+
+
 def _whole(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError("must be an int")
@@ -178,4 +188,5 @@ _NORMAL_FORMS: dict[str, Callable[[Any], object]] = {
     "journal_bucket": _name,
     "state_directory": _optional_path,
     "archive_directory": _optional_path,
+    "archive_after": _optional_positive_seconds,
 }

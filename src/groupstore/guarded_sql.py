@@ -3,7 +3,7 @@
 import functools
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -74,7 +74,7 @@ def run_guarded(
     tables: Collection[str] | None,
     timeout: float | None,
     attempted: str,
-) -> Iterator[dict[str, Any]]:
+) -> Generator[dict[str, Any], None, None]:
     """The rows of one SELECT, WITH or EXPLAIN, as dicts by column name.
 
     `parameters` is a mapping for `:name` or a sequence for `?`. `tables` are the names of tables
@@ -86,8 +86,8 @@ def run_guarded(
     for two columns of the same name; and for TEXT that is not valid UTF-8. A parameter of a type
     that SQLite has not is a `TypeError`.
 
-    The connection is to be used for nothing else until the iterator ends: limits, authorizer and
-    progress handler are set on it until then.
+    The connection is to be used for nothing else until the generator ends or is closed: limits,
+    authorizer and progress handler are set on it until then.
     """
     _check_parameters(parameters, attempted)
     guard = _Guard(connection, tables)

@@ -1,4 +1,4 @@
-"""The background purge: one thread a store, which removes expired rows."""
+"""The background purge: one thread a store, which removes expired rows and archives old entries."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import logging
 import threading
 import weakref
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from groupstore.errors import StoreClosedError, StoreError
@@ -62,14 +63,30 @@ class Purger:
             if store is None:
                 return
             try:
-                store.purge_expired()
+                self._purge(store)
             except StoreClosedError:
                 return
-            except StoreError as error:
-                # The rows stay invisible, and the next purge tries again.
-                _logger.warning("the background purge failed: %s", error)
             # It may be the last reference: then the store is closed here, by this thread.
             del store
+
+    def _purge(self, store: Store) -> None:
+        try:
+            store.purge_expired()
+        except StoreClosedError:
+            raise
+        except StoreError as error:
+            # The rows stay invisible, and the next purge tries again.
+            _logger.warning("the background purge failed: %s", error)
+        archive_after = store.config.archive_after
+        if not isinstance(archive_after, float):
+            return
+        try:
+            store.journal.compact(timedelta(seconds=archive_after))
+        except StoreClosedError:
+            raise
+        except StoreError as error:
+            # Nothing was archived, and the next round tries again.
+            _logger.warning("archiving in the background failed: %s", error)
 
 
 @atexit.register

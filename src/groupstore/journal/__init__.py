@@ -1,1 +1,1 @@
-"""The journal: append-only records in the store's file, queries over them, and archives."""
+"""The journal: append-only records, queried by Flux or SQL, archived in compressed files."""

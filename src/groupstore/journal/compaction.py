@@ -242,7 +242,7 @@ def _undo(engine: Engine, intent: Intent) -> None:
     for path in (_temporary(intent.path), intent.path):
         try:
             os.unlink(path)  # noqa: PTH108
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             pass
         except OSError as error:
             raise storage_error(error, "compact", path) from error

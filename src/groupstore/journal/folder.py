@@ -67,7 +67,9 @@ def make_folder(path: str) -> None:
     try:
         os.mkdir(path, 0o700)  # noqa: PTH102
     except FileExistsError:
-        # Another thread or process was quicker, or it is a file, which will be seen.
+        if not os.path.isdir(path):  # noqa: PTH112
+            raise
+        # Another thread or process was quicker.
         return
     sync_folder(above)
 

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import marshal
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from tempfile import SpooledTemporaryFile
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import apsw
 
-from groupstore.errors import QueryError, from_sqlite
+from groupstore.clock import now_ms
+from groupstore.errors import CorruptStoreError, QueryError, from_sqlite
+from groupstore.file_system import storage_error
 from groupstore.guarded_sql import beginning, interrupted_after, run_guarded
 from groupstore.journal.rows import all_rows, inflate
 from groupstore.opening import Patience
 
 if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
+    from groupstore.journal.flux_sql import CompiledFlux
 
 _SQL = re.compile(r"(?:SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
 
@@ -44,27 +48,31 @@ class Query:
         self._is_sql = _SQL.match(text, beginning(text)) is not None
         if parameters and not self._is_sql:
             raise QueryError("query: only SQL takes parameters")
+        self._flux = None if self._is_sql or not text else _compiled(text, archives)
         self._engine = engine
         self._text = text
         self._timeout = timeout
         self._archives = archives
         self._parameters = parameters
 
-    def run(self) -> Iterator[dict[str, Any]]:
+    def run(self) -> Generator[dict[str, Any], None, None]:
         """The rows, while a connection is held; to be run to the end at once."""
         with (
             self._engine.read("query") as lent,
             self._own_connection(lent) as connection,
             _snapshot(connection, Patience(self._engine.config)),
+            # Closed before its connection is, also where a row cannot be decoded.
+            closing(self._rows(connection)) as rows,
         ):
-            for row in self._rows(connection):
-                yield inflate(row, "query")
+            for row in rows:
+                yield inflate(row, "query") if self._flux is None else row
 
-    def iterate(self) -> Iterator[dict[str, Any]]:
+    def iterate(self) -> Generator[dict[str, Any], None, None]:
         """The rows out of a temporary file: nothing of the store is held between two of them."""
         with SpooledTemporaryFile(_SPOOLED_IN_MEMORY_BYTES) as spool:
-            for row in self.run():
-                _put(spool, row)
+            with closing(self.run()) as rows:
+                for row in rows:
+                    _put(spool, row)
             spool.seek(0)
             yield from _taken(spool)
 
@@ -81,30 +89,60 @@ class Query:
         finally:
             connection.close()
 
-    def _rows(self, connection: apsw.Connection) -> Iterator[dict[str, Any]]:
-        if self._is_sql:
-            return run_guarded(
-                connection,
-                self._text,
-                self._parameters,
-                tables=None,
-                timeout=self._timeout,
-                attempted="query",
-            )
-        if not self._text:
+    def _rows(self, connection: apsw.Connection) -> Generator[dict[str, Any], None, None]:
+        if self._flux is not None:
+            return self._timed(connection, _flux_rows(connection, self._flux))
+        if not self._is_sql:
             return self._timed(connection, all_rows(connection, self._archives))
-        raise QueryError("query: this is no SQL")
+        return run_guarded(
+            connection,
+            self._text,
+            self._parameters,
+            tables=None,
+            timeout=self._timeout,
+            attempted="query",
+        )
 
     def _timed(
-        self, connection: apsw.Connection, rows: Iterator[dict[str, Any]]
-    ) -> Iterator[dict[str, Any]]:
+        self, connection: apsw.Connection, rows: Generator[dict[str, Any], None, None]
+    ) -> Generator[dict[str, Any], None, None]:
         try:
             with interrupted_after(connection, self._timeout):
                 yield from rows
         except apsw.InterruptError as error:
             raise QueryError("query: the timeout is over") from error
+        except apsw.SQLError as error:
+            raise QueryError(f"query: {error}") from error
         except apsw.Error as error:
             raise from_sqlite(error, "query", self._engine.path) from error
+
+
+def _compiled(text: str, archives: bool) -> CompiledFlux:
+    # Here, not above: appending and SQL need no parser.
+    from groupstore.journal.flux_parser import parse  # noqa: PLC0415
+    from groupstore.journal.flux_sql import compile_flux  # noqa: PLC0415
+
+    return compile_flux(parse(text), now_ms=now_ms(), archives=archives)
+
+
+_with_functions: WeakSet[apsw.Connection] = WeakSet()
+
+
+def _flux_rows(
+    connection: apsw.Connection, flux: CompiledFlux
+) -> Generator[dict[str, Any], None, None]:
+    from groupstore.journal.flux_sql import register_functions  # noqa: PLC0415 (as above)
+
+    # Once: SQLite does not replace a function while a statement is being run.
+    if connection not in _with_functions:
+        register_functions(connection)
+        _with_functions.add(connection)
+    with closing(connection.cursor()) as cursor:
+        try:
+            for values in cursor.execute(flux.sql, flux.bindings, can_cache=False):
+                yield flux.decode_row(values)
+        except UnicodeDecodeError as error:
+            raise CorruptStoreError("query: an entry's text is not valid UTF-8") from error
 
 
 def _check_timeout(timeout: object) -> None:
@@ -134,10 +172,13 @@ def _snapshot(connection: apsw.Connection, patience: Patience) -> Iterator[None]
 
 def _put(spool: IO[bytes], row: dict[str, Any]) -> None:
     record = marshal.dumps(row)
-    spool.write(len(record).to_bytes(_LENGTH_BYTES, "big"))
-    spool.write(record)
+    try:
+        spool.write(len(record).to_bytes(_LENGTH_BYTES, "big"))
+        spool.write(record)
+    except OSError as error:
+        raise storage_error(error, "query", gettempdir()) from error
 
 
-def _taken(spool: IO[bytes]) -> Iterator[dict[str, Any]]:
+def _taken(spool: IO[bytes]) -> Generator[dict[str, Any], None, None]:
     while header := spool.read(_LENGTH_BYTES):
         yield marshal.loads(spool.read(int.from_bytes(header, "big")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from typing import Any
 
@@ -26,7 +26,7 @@ _KEPT = _ALL.format("WHERE archived_at IS NULL ")
 _WITH_ARCHIVED = _ALL.format("")
 
 
-def all_rows(connection: apsw.Connection, archives: bool) -> Iterator[dict[str, Any]]:
+def all_rows(connection: apsw.Connection, archives: bool) -> Generator[dict[str, Any], None, None]:
     """Every row in commit order; those that are archived only with `archives`."""
     with closing(connection.cursor()) as cursor:
         for entry_id, bucket, measurement, fields, tags, *times in cursor.execute(
