@@ -2,7 +2,7 @@ cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport int64_t, uint64_t
 
-from groupstore.engine.lock cimport brief_lock
+from groupstore.engine.lock cimport brief_lock, visitors
 from groupstore.engine.sqlite cimport sqlite3
 from groupstore.engine.wal_index cimport Commit, wal_header
 
@@ -48,6 +48,8 @@ cdef class Cache:
     cdef wal_header sample
     # Borrowed from the file's mapping; or `still`, which equals no sample; or `own_header`.
     cdef const uint64_t *header
+    # Those who are reading `header` outside of SQLite, so that the mapping outlives them.
+    cdef visitors readers
     cdef wal_header still
     # Where no other process can commit: a count of our own commits.
     cdef wal_header own_header
@@ -69,6 +71,7 @@ cdef class Cache:
 
     cdef int attach(self, sqlite3 *db) noexcept
     cdef int detach(self) noexcept
+    cdef int after_fork(self) noexcept
     cdef bint is_fresh(self) noexcept
     cdef int note(self, wal_header *before) noexcept
     cdef bint is_good(self, CachedGroup group, Entry entry) noexcept

@@ -18,7 +18,8 @@ from libc.string cimport memset
 
 from groupstore.engine.expiry cimport KEPT, NEVER
 from groupstore.engine.lock cimport (
-    atomic_get, atomic_set, brief_acquire, brief_init, brief_release,
+    atomic_get, atomic_set, brief_acquire, brief_init, brief_release, visitor_enters,
+    visitor_leaves, visitors, wait_for_visitors,
 )
 from groupstore.engine.sqlite cimport sqlite3
 from groupstore.engine.wal_index cimport (
@@ -87,7 +88,7 @@ cdef CachedGroup new_group(str name):
 cdef class Cache:
 
     def __cinit__(self, Py_ssize_t capacity_bytes, bint is_alone):
-        brief_init(&self.lock)
+        self.after_fork()
         self.groups = {}
         self.capacity_bytes = capacity_bytes
         self.is_alone = is_alone
@@ -116,22 +117,30 @@ cdef class Cache:
 
     cdef int detach(self) noexcept:
         """Forget everything, before the connections that keep the header mapped are closed."""
-        # In a forked child another thread may have held the lock that is copied here.
-        brief_init(&self.lock)
         if not self.is_alone:
             self.header = self.still.words
             self.last_commit.header = NULL
             self.triggers_known = False
+            wait_for_visitors(&self.readers)
         memset(&self.sample, 0, sizeof(wal_header))
         atomic_set(&self.committing, 0)
         self.forget_all()
+        return 0
+
+    cdef int after_fork(self) noexcept:
+        """Forget the threads that are not in this process: one may have held the lock."""
+        brief_init(&self.lock)
+        memset(&self.readers, 0, sizeof(visitors))
         return 0
 
     # Reading.
 
     cdef bint is_fresh(self) noexcept:
         """Whether nobody has committed since the entries were read."""
-        return header_equals(self.header, &self.sample)
+        visitor_enters(&self.readers)
+        cdef bint is_fresh = header_equals(self.header, &self.sample)
+        visitor_leaves(&self.readers)
+        return is_fresh
 
     cdef bint is_good(self, CachedGroup group, Entry entry) noexcept:
         return entry.stamp >= self.good_from and entry.stamp >= group.good_from and (
@@ -151,7 +160,9 @@ cdef class Cache:
     cdef int note(self, wal_header *before) noexcept:
         """Take down the header before a read that is to fill the cache."""
         self.misses += 1
+        visitor_enters(&self.readers)
         header_copy(self.header, before)
+        visitor_leaves(&self.readers)
         return 0
 
     cdef CachedGroup fill(self, const wal_header *before, Entry entry):

@@ -1087,6 +1087,7 @@ cdef class Engine:
         self.blocks = []
         self.staged = []
         self.changes = []
+        self.cache.after_fork()
         self.cache.detach()
         self.lent = {}
         self.is_new_child = True
