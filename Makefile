@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+ROUNDS_OPTION = $(if $(ROUNDS),--rounds $(ROUNDS))
 ENGINE := src/groupstore/engine
 LINTED := setup.py .ci src tests benchmarks examples
 SOURCES := setup.py pyproject.toml $(wildcard $(ENGINE)/*.pyx $(ENGINE)/*.pxd $(ENGINE)/*.h)
 
-.PHONY: help build demo test test-slow lint types bench clean
+.PHONY: help build demo test test-slow lint types bench bench-peers bench-compare instructions clean
 
 help:
 	@echo "make demo       build, and load the metadata of every installed distribution into a store"
@@ -15,6 +16,9 @@ help:
 	@echo "make lint       ruff and cython-lint"
 	@echo "make types      mypy --strict, pyright, and stubtest of the compiled modules"
 	@echo "make bench      the benchmarks, as ratios from interleaved rounds"
+	@echo "make bench-peers  groupstore beside other stores, into docs/ (ROUNDS=15)"
+	@echo "make bench-compare REF=HEAD~5  this tree beside another revision (ROUNDS=20)"
+	@echo "make instructions  the hot calls' instructions against the stored ones (UPDATE=1 stores)"
 	@echo "make build      the virtual environment, and the compiled modules in place"
 	@echo "make clean      remove what the others made"
 
@@ -59,6 +63,22 @@ bench: build
 	$(BIN)/python -m benchmarks.report
 	$(BIN)/python -m pytest -q benchmarks/bench_*.py \
 		--benchmark-columns=median,iqr,rounds --benchmark-sort=fullname
+
+# One by one: what cannot be installed here is left out, and the report says so.
+$(VENV)/peers: $(VENV)/made
+	for one in $$($(BIN)/python .ci/dependencies.py peers); do \
+		$(BIN)/python -m pip install --quiet "$$one" || echo "not installed: $$one"; done
+	touch $@
+
+bench-peers: build $(VENV)/peers
+	$(BIN)/python -m benchmarks.peers $(ROUNDS_OPTION)
+
+bench-compare: build
+	@test -n "$(REF)" || { echo "make bench-compare REF=<revision>"; exit 2; }
+	$(BIN)/python -m benchmarks.compare $(REF) $(ROUNDS_OPTION)
+
+instructions: build
+	$(BIN)/python -m benchmarks.instructions $(if $(UPDATE),--update)
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

@@ -27,6 +27,8 @@ typedef struct {
     const char *group;
     const int *numbers; /* of the keys, in the order of the calls */
     int count, parameters, columns, value_bytes, turn, together;
+    int every;          /* of floor_mixed: which of its calls is a write */
+    const char *write_sql;
     long long rows;     /* out: how many rows came back */
 } work;
 
@@ -108,6 +110,32 @@ long long floor_run(sqlite3 *db, work *w) {
     sqlite3_finalize(commit_s);
     free(keys);
     free(value);
+    return taken;
+}
+
+/* Runs `sql` for each key, and `write_sql` in place of each `every`th; called without the GIL, by
+ * several threads at once, each with a connection of its own. */
+long long floor_mixed(sqlite3 *db, work *w) {
+    sqlite3_stmt *read_s, *write_s;
+    char copy[COPY_BYTES], key[KEY_BYTES], value[COPY_BYTES];
+    memset(value, 'v', w->value_bytes);
+    CHECK(prepare(db, w->sql, &read_s));
+    CHECK(prepare(db, w->write_sql, &write_s));
+    w->rows = 0;
+    long long begin = now_ns();
+    for (int i = 0; i < w->count; i++) {
+        int writes = i % w->every == w->every - 1;
+        w->parameters = writes ? 3 : 2;
+        snprintf(key, KEY_BYTES, "key-%08d", w->numbers[i]);
+        value[0] = '0' + w->turn % 10;
+        value[1] = '0' + w->turn / 10 % 10;
+        value[2] = '0' + i / w->every % 10;
+        int failed = run_once(writes ? write_s : read_s, w, key, value, copy);
+        if (failed) return failed;
+    }
+    long long taken = now_ns() - begin;
+    sqlite3_finalize(read_s);
+    sqlite3_finalize(write_s);
     return taken;
 }
 

@@ -20,6 +20,7 @@ SOURCE = Path(__file__).with_name("c_floor.c")
 ENGINE = Path(__file__).parents[1] / "src" / "groupstore" / "engine"
 
 VALUE_BYTES = 100
+BUSY_MS = 5000
 
 ENTRIES = """CREATE TABLE entries (
     group_name TEXT NOT NULL, entry_key TEXT NOT NULL, entry_value TEXT NOT NULL,
@@ -44,6 +45,8 @@ class _Work(ctypes.Structure):
         ("value_bytes", ctypes.c_int),
         ("turn", ctypes.c_int),
         ("together", ctypes.c_int),
+        ("every", ctypes.c_int),
+        ("write_sql", ctypes.c_char_p),
         ("rows", ctypes.c_longlong),
     )
 
@@ -63,7 +66,9 @@ def _library() -> ctypes.PyDLL:
     connection.enable_load_extension(True)
     connection.load_extension(str(target))
     library = ctypes.PyDLL(str(target))
-    for name in ("floor_run", "floor_scan"):
+    # Without the GIL, as its threads are to run at once.
+    library.floor_mixed = ctypes.CDLL(str(target)).floor_mixed
+    for name in ("floor_run", "floor_scan", "floor_mixed"):
         getattr(library, name).restype = ctypes.c_longlong
     # Kept: closing it would let SQLite unload the library.
     library.connection = connection  # type: ignore[attr-defined]
@@ -80,10 +85,12 @@ class Floor:
         self.path = path
         self.library = _library()
         self.connection = apsw.Connection(path)
+        self.connection.set_busy_timeout(BUSY_MS)
         if path != ":memory:":
             self.connection.pragma("journal_mode", "wal")
         self.connection.pragma("synchronous", durability)
-        self.connection.execute(ENTRIES)
+        if not self.connection.table_exists(None, "entries"):
+            self.connection.execute(ENTRIES)
         self._database = ctypes.c_void_p(self.connection.sqlite3_pointer())
 
     def run(
@@ -118,6 +125,14 @@ class Floor:
 
     def delete(self, numbers: Sequence[int]) -> int:
         return self.run(DELETE, numbers, parameters=2, together=True, rows=0)
+
+    def mixed(self, numbers: Sequence[int], turn: int, *, every: int) -> int:
+        """Get the keys, but set each `every`th; for one of several threads with a floor each."""
+        held = array("i", numbers)
+        work = _Work(SELECT.encode(), b"g", held.buffer_info()[0], len(held), columns=2)
+        work.value_bytes, work.turn, work.every = VALUE_BYTES, turn, every
+        work.write_sql = UPSERT.encode()
+        return self._call("floor_mixed", work, len(held) - len(held) // every)
 
     def scan(self, expected: int) -> int:
         return self._call("floor_scan", _Work(SCAN.encode(), b"g"), expected)

@@ -12,7 +12,10 @@ import apsw
 
 import groupstore
 
-SUBJECTS = ("points", "bulk", "methods", "threads", "extras")
+SUBJECTS = (
+    *("points", "bulk", "methods", "threads", "together", "sustained", "extras"),
+    "workspace",
+)
 
 
 def main() -> None:

@@ -1,7 +1,8 @@
-"""Interleaved rounds: A B C, A B C, ... so that a drift of the machine's speed hits all alike."""
+"""Interleaved rounds: A B C, B C A, ... so that a drift of the machine's speed hits all alike."""
 
 from __future__ import annotations
 
+import random
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -33,19 +34,29 @@ class Ratio:
         )
 
 
+def interleaved(contenders: dict[str, Contender], rounds: int) -> dict[str, list[float]]:
+    """Each contender's times: all run in turn, `rounds` times after one that is not counted.
+
+    Their order is another one in every round: what a contender leaves to the background does not
+    always fall to the same next one.
+    """
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        for name in random.Random(turn).sample(list(contenders), len(contenders)):
+            taken = contenders[name](turn)
+            if turn:
+                times[name].append(taken)
+    return times
+
+
 def compare(
     subject: str,
     contenders: dict[str, Contender],
     goals: dict[str, str] | None = None,
     rounds: int = ROUNDS,
 ) -> list[Ratio]:
-    """Run all contenders in turn, `rounds` times after one that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for turn in range(rounds + 1):
-        for name, work in contenders.items():
-            taken = work(turn)
-            if turn:
-                times[name].append(taken)
+    """The ratios of all contenders to the first."""
+    times = interleaved(contenders, rounds)
     base, *others = contenders
     ratios = []
     for name in [base, *others]:

@@ -35,12 +35,15 @@ OTHER_CALLS: dict[str, Callable[[Any], Any]] = {
     "transaction": lambda s: s.transaction().__enter__(),
     "watch": lambda s: s.watch(),
     "on_change": lambda s: s.on_change(print),
+    "dump": lambda s: s.dump("dump.jsonl"),
+    "load": lambda s: s.load("dump.jsonl"),
 }
 STORE_CALLS: dict[str, Callable[[groupstore.Store], Any]] = {
     "scoped": lambda s: s.scoped("acme"),
     "check": lambda s: s.check(),
     "stats": lambda s: s.stats(),
     "vacuum": lambda s: s.vacuum(),
+    "backup": lambda s: s.backup("copy.db"),
     "enter": lambda s: s.__enter__(),
 }
 

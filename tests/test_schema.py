@@ -308,6 +308,16 @@ INCOMPATIBLE = {
     "journal": [GO_ENTRIES, "CREATE TABLE journal_entries (entry_id INTEGER PRIMARY KEY)"],
     "journal key": [GO_ENTRIES, GO_JOURNAL.replace("INTEGER PRIMARY KEY AUTOINCREMENT", "INTEGER")],
     "journal column": [GO_ENTRIES, GO_JOURNAL.replace("archived_at", "colour")],
+    "index": ["CREATE TABLE t (a)", "CREATE INDEX entries ON t (a)"],
+    "journal index": ["CREATE TABLE t (a)", "CREATE INDEX Journal_Entries ON t (a)"],
+    "view of counts": [GO_ENTRIES, "CREATE VIEW groupstore_groups AS SELECT 1 AS row_count"],
+    "index of counts": [GO_ENTRIES, "CREATE INDEX groupstore_namespaces ON entries (expires_at)"],
+    "table as index": ["CREATE TABLE entries_expires_at_idx (a)"],
+    "index elsewhere": [
+        GO_ENTRIES,
+        "CREATE TABLE t (a)",
+        "CREATE INDEX entries_expires_at_idx ON t (a)",
+    ],
     "kv null": [
         "CREATE TABLE kv (grp TEXT, key TEXT, value TEXT, PRIMARY KEY (grp, key))",
         "INSERT INTO kv VALUES ('a', 'k', 'v'), ('a', 'l', NULL)",

@@ -149,8 +149,8 @@ def test_properties(store: groupstore.Store) -> None:
 
 
 def test_methods(store: groupstore.Store) -> None:
-    """A scope has the methods of the keyspace and of watching, and nothing of the store's own."""
-    expected = {*CALLS, "transaction", "watch", "unwatch", "on_change"}
+    """A scope has the methods of the keyspace, of watching and of dumps, and no others."""
+    expected = {*CALLS, "transaction", "watch", "unwatch", "on_change", "dump", "load"}
     public = {name for name in dir(store.scoped("acme")) if not name.startswith("_")}
     assert public == expected | {"namespace", "quota", "store"}
 

@@ -31,6 +31,7 @@ from groupstore.transaction import Transaction
 if TYPE_CHECKING:
     from groupstore.journal.archive import Archive, read_archive
     from groupstore.journal.entry import JournalEntry
+    from groupstore.workspace.workspace import Workspace
 
 __all__ = [
     "DEFAULT_GROUP",
@@ -60,6 +61,7 @@ __all__ = [
     "TemplateError",
     "Transaction",
     "Watcher",
+    "Workspace",
     "WorkspaceExistsError",
     "read_archive",
 ]
@@ -69,6 +71,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Archive": "groupstore.journal.archive",
     "JournalEntry": "groupstore.journal.entry",
+    "Workspace": "groupstore.workspace.workspace",
     "read_archive": "groupstore.journal.archive",
 }
 

@@ -50,7 +50,10 @@ class ReadOnlyError(StoreError):
 
 
 class CorruptStoreError(StoreError):
-    """The file is not a database, is damaged, or holds something else under our names."""
+    """The file is not a database, is damaged, or holds something else under our names.
+
+    Of a dump: it is none, it ends early, or it was altered.
+    """
 
 
 class TemplateError(StoreError):

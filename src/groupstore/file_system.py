@@ -1,4 +1,4 @@
-"""A store's file before SQLite sees it: where it really is, that it may be there, and its making.
+"""Files before SQLite sees them: where they really are, that they may be there, and their making.
 
 No descriptor of a database file is ever closed here: that would drop the locks which this process
 may hold on it (https://sqlite.org/howtocorrupt.html, section 2.2).
@@ -9,13 +9,22 @@ import os
 import re
 import stat
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from groupstore.errors import ConfigError, CorruptStoreError, DiskFullError, StorageError
+from groupstore.errors import (
+    ConfigError,
+    CorruptStoreError,
+    DiskFullError,
+    StorageError,
+    StoreError,
+)
 
 # https://docs.kernel.org/filesystems/proc.html, section 3.5
 _MOUNTS = "/proc/self/mountinfo"
 _NETWORK_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p"})
+
+_SIDE_FILES = ("-wal", "-shm", "-journal")
 
 # What link() says where the file system, or the user's rights on it, know no hard links.
 _NO_HARD_LINKS = frozenset(
@@ -29,25 +38,69 @@ def locate(path: str) -> tuple[str, bool]:
     SQLite's side files stand beside the real file, so that all who come by any name find them.
     Raises `StorageError` for what no database can be.
     """
-    if path.endswith((os.sep, os.altsep or os.sep)):
-        raise StorageError(f"open: {path}: the name of a folder, not of a file")
-    try:
-        real_path = os.path.realpath(path)
-        folder, _ = os.path.split(real_path)
-        os.stat(folder)
-        status = os.stat(real_path) if os.path.lexists(real_path) else None
-    except OSError as error:
-        raise storage_error(error, "open", path) from error
-    if status is None:
-        return real_path, False
-    if status.st_size == 1:
+    real_path, status = _look_up(path, "open")
+    if status is not None and status.st_size == 1:
         # SQLite would take it for an empty file, and write over it.
         raise CorruptStoreError(f"open: {path}: a single byte is no database")
-    mode = status.st_mode
-    if not stat.S_ISREG(mode):
-        kind = "a folder" if stat.S_ISDIR(mode) else "not a regular file"
-        raise StorageError(f"open: {path}: this is {kind}")
-    return real_path, True
+    return real_path, status is not None
+
+
+def locate_other(path: str | os.PathLike[str], attempted: str, own_path: str) -> str:
+    """The absolute path of a file that is not the store's own, symbolic links resolved.
+
+    `own_path` is that of the store's database. Raises `StoreError` where the path is one of its
+    files, or a database that is in use, and `StorageError` for what is no file.
+    """
+    given = os.fspath(path)
+    if not isinstance(given, str):
+        raise TypeError(f"{attempted}: path must be str or os.PathLike, not {type(given).__name__}")
+    real_path, status = _look_up(given, attempted)
+    for own in (own_path, *(own_path + ending for ending in _SIDE_FILES)):
+        if real_path == own or (status is not None and _is_file(own, status)):
+            raise StoreError(f"{attempted}: {given}: this is the store's own file")
+    for ending in ("-wal", "-journal"):
+        # Its writes would be taken for writes to what replaces the database; and to read one that
+        # this process has open would drop its locks.
+        if os.path.lexists(real_path + ending):
+            raise StoreError(
+                f"{attempted}: {given}: beside it stands {real_path}{ending}: this is a database"
+                " in use, or was left by a crash"
+            )
+    return real_path
+
+
+@contextmanager
+def replacement(path: str, attempted: str) -> Iterator[str]:
+    """The name of a new empty file that takes the place of `path` when the block is left.
+
+    Until then `path` stays as it was, and an exception leaves nothing behind. The file is its
+    owner's alone, and on the disk before it gets its name.
+    """
+    temporary = f"{path}-{os.urandom(8).hex()}.new"
+    with _translated(attempted, path):
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    try:
+        yield temporary
+        with _translated(attempted, path):
+            _sync(temporary, os.O_RDWR)
+            os.replace(temporary, path)  # noqa: PTH105
+            if sys.platform != "win32":
+                _sync(os.path.dirname(path), os.O_RDONLY)  # noqa: PTH120
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+
+
+def leftovers(path: str) -> list[str]:
+    """The temporary files that processes which died have left beside `path`."""
+    folder, name = os.path.split(path)
+    pattern = re.compile(re.escape(name) + "-[0-9a-f]{16}\\.new")
+    return sorted(
+        os.path.join(folder, found)  # noqa: PTH118
+        for found in os.listdir(folder)  # noqa: PTH208
+        if pattern.fullmatch(found)
+    )
 
 
 def refuse_network(path: str) -> None:
@@ -89,6 +142,46 @@ def storage_error(error: OSError, attempted: str, path: str) -> StorageError | D
     """The exception to raise from an error of the operating system."""
     exception = DiskFullError if error.errno == errno.ENOSPC else StorageError
     return exception(f"{attempted}: {path}: {error.strerror or error}")
+
+
+def _look_up(path: str, attempted: str) -> tuple[str, os.stat_result | None]:
+    """The absolute path of what is, or may become, a regular file, and what is there now."""
+    if path.endswith((os.sep, os.altsep or os.sep)):
+        raise StorageError(f"{attempted}: {path}: the name of a folder, not of a file")
+    try:
+        real_path = os.path.realpath(path)
+        folder, _ = os.path.split(real_path)
+        os.stat(folder)
+        status = os.stat(real_path) if os.path.lexists(real_path) else None
+    except OSError as error:
+        raise storage_error(error, attempted, path) from error
+    if status is not None and not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
+        raise StorageError(f"{attempted}: {path}: this is {kind}")
+    return real_path, status
+
+
+def _is_file(path: str, status: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), status)
+    except OSError:
+        return False
+
+
+@contextmanager
+def _translated(attempted: str, path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise storage_error(error, attempted, path) from error
+
+
+def _sync(path: str, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _create_in_place(path: str) -> None:

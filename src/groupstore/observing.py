@@ -1,7 +1,8 @@
-"""What a store and a scope offer beside reading and writing: transactions, watchers."""
+"""What a store and a scope offer beside reading and writing: transactions, watchers, dumps."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from groupstore.transaction import Transaction
 
 if TYPE_CHECKING:
     from groupstore.engine.event import Event
+    from groupstore.progress import Progress
 
 
 class OpenFace(Face):
@@ -54,3 +56,39 @@ class OpenFace(Face):
             raise TypeError(f"on_change: callback must be callable, not {callback!r}")
         self._engine.check_open("on_change")
         return self._engine.dispatcher.on_change(self._prefix, callback)
+
+    def dump(
+        self, path: str | os.PathLike[str], prefix: str = "", progress: Progress | None = None
+    ) -> int:
+        """Write the live keys of the groups that start with `prefix` to a file; how many.
+
+        The file is JSON Lines, compressed where its name ends in `.gz` or `.zst`; two equal
+        stores give equal bytes. It replaces what was at `path` once it is complete. All is of one
+        instant, while other threads and processes go on writing (in memory and on an exclusive
+        file they wait); a transaction of this thread dumps what it has written.
+        `progress(done, total)` is called every few entries, with numbers of entries; what it
+        raises ends the dump, leaves `path` as it was, and goes on unchanged.
+
+        Raises `StorageError` or `DiskFullError` where the file cannot be written, and
+        `StoreError` where it is the store's own.
+        """
+        # Here, not above: JSON and hashing are needed by few, and take long to import.
+        from groupstore.dump import dump  # noqa: PLC0415
+
+        return dump(self, path, prefix, progress)
+
+    def load(self, path: str | os.PathLike[str], progress: Progress | None = None) -> int:
+        """Set all that a file made by `dump` holds, in one transaction; how many keys.
+
+        Keys that are not in the file stay. Expiry times are kept to the millisecond, and what
+        has expired by now is left out. Each key set is a `SET` event; they are kept until the
+        end, so that with a watcher or callback the memory needed grows with the file.
+        `progress(done, total)` is called now and then, with bytes of the file; what it raises
+        undoes the whole and goes on unchanged.
+
+        Raises `CorruptStoreError`, naming the line, for a file that is damaged or no dump, and
+        `QuotaExceededError` in a namespace without room for it; nothing is set then.
+        """
+        from groupstore.load import load  # noqa: PLC0415 (as above)
+
+        return load(self, path, progress)

@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
 _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX
 
+_LONGEST_LOG_BYTES = 64 * 1024 * 1024
+
 _SHORTEST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.05
 
@@ -135,6 +137,9 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
         # Before anything is written: the journal mode stands in the file's header.
         found = patience(lambda: _inspect(connection))
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
+        if connection.pragma("page_count") == 0:
+            # What `vacuum` needs to go by steps; possible before the first page is written alone.
+            patience(lambda: connection.execute("PRAGMA auto_vacuum = incremental").fetchall())
         mode = patience(lambda: connection.pragma("journal_mode", "wal"))
         if mode != "wal":
             raise StorageError(f"open: {path}: no write-ahead log is possible here, only {mode!r}")
@@ -205,6 +210,8 @@ def _set_up(connection: apsw.Connection, config: StoreConfig) -> None:
     connection.pragma("temp_store", "memory")
     connection.pragma("fullfsync", int(config.durability == "full"))
     connection.pragma("synchronous", config.durability)
+    # What one large transaction has made of the log is given back when it begins anew.
+    connection.pragma("journal_size_limit", _LONGEST_LOG_BYTES)
     connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
 
 
@@ -248,6 +255,6 @@ def _refuse_pending_writes(path: str) -> None:
             continue
         if size_bytes:
             raise StorageError(
-                f"open: {path}: {side_file} holds writes that cannot be read here, as the folder"
-                " cannot be written"
+                f"open: {path}: {side_file} holds writes that only a store that may write, to the"
+                " file and its folder, can recover"
             )

@@ -54,6 +54,8 @@ _COUNT_TABLES: Final = {
 ) WITHOUT ROWID""",
 }
 
+_TABLES: Final = frozenset({"entries", "journal_entries", *_COUNT_TABLES})
+
 _NAMESPACE: Final = "substr({0}.group_name, 1, instr({0}.group_name, ':') - 1)"
 
 # substr() ends at a NUL, which instr() does not: the range leaves out such names, and blobs.
@@ -165,9 +167,13 @@ def inspect(connection: apsw.Connection) -> Schema:
         for _, name, kind, _, _, is_strict in connection.execute("PRAGMA main.table_list")
     }
     objects = {
-        (kind, name.lower()): sql
-        for kind, name, sql in connection.execute("SELECT type, name, sql FROM sqlite_schema")
+        (kind, name.lower()): (sql, table.lower())
+        for kind, name, sql, table in connection.execute(
+            "SELECT type, name, sql, tbl_name FROM sqlite_schema"
+        )
     }
+    for (kind, name), (_, table) in objects.items():
+        _require_role(connection, kind, name, table)
     encoding = connection.pragma("encoding")
     if encoding != "UTF-8":
         raise _incompatible(connection, f"the text is in {encoding}, not UTF-8")
@@ -186,7 +192,7 @@ def inspect(connection: apsw.Connection) -> Schema:
         has_kv=_is_oldest_form(connection, kinds),
         has_journal=journal is not None,
         has_indexes=all(("index", name) in objects for name in _INDEXES),
-        counted=all(objects.get(item) == sql for item, sql in _COUNTING.items()),
+        counted=all(objects.get(item, ("", ""))[0] == sql for item, sql in _COUNTING.items()),
     )
 
 
@@ -251,6 +257,17 @@ def _columns(connection: apsw.Connection, table: str) -> dict[str, _Column]:
 def _key(columns: dict[str, _Column]) -> list[str]:
     parts = [(column.key_position, name) for name, column in columns.items() if column.key_position]
     return [name for _, name in sorted(parts)]
+
+
+def _require_role(connection: apsw.Connection, kind: str, name: str, table: str) -> None:
+    """Raise `CorruptStoreError` for an object that stands where one of ours has to."""
+    # Triggers have names of their own; those of ours are made anew where they differ.
+    if kind == "trigger":
+        return
+    if name in _TABLES and kind != "table":
+        raise _incompatible(connection, f"{name!r} is no table: {kind}")
+    if name in _INDEXES and (kind != "index" or table != _INDEXES[name].split()[0]):
+        raise _incompatible(connection, f"{name!r} is not our index: {kind} on {table!r}")
 
 
 def _table(
@@ -365,15 +382,14 @@ def unlisted(connection: apsw.Connection) -> list[str]:
     return [
         f"the row with group {group!r} and key {key!r} has a name that is not text in UTF-8"
         for group_type, group, key_type, key in rows
-        if not (_is_listed(group_type, group) and _is_listed(key_type, key))
+        if not (group_type == key_type == "text" and is_utf8(group) and is_utf8(key))
     ]
 
 
-def _is_listed(type_name: str, name: bytes) -> bool:
-    if type_name != "text":
-        return False
+def is_utf8(text: bytes) -> bool:
+    """Whether Python can read what SQLite calls text."""
     try:
-        name.decode()
+        text.decode()
     except UnicodeDecodeError:
         return False
     return True

@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, Self
 
 from groupstore import file_system, forking, maintenance
+from groupstore.checkpoint import Checkpointer
 from groupstore.config import MEMORY, Quota, StoreConfig
 from groupstore.engine.engine import Engine
 from groupstore.engine.keyspace import store_parts
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from groupstore.journal.journal import Journal
+    from groupstore.progress import Progress
+    from groupstore.workspace.state_folder import StateFolder
+    from groupstore.workspace.workspace import Workspace
 
 
 class Store(OpenFace):
@@ -34,6 +38,8 @@ class Store(OpenFace):
 
     _config: StoreConfig
     _purger: Purger | None
+    _checkpointer: Checkpointer | None
+    _state_folder: StateFolder | None
     _journal: Journal | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
@@ -55,12 +61,17 @@ class Store(OpenFace):
         self = super().__new__(cls, *store_parts(engine))
         self._config = config
         self._purger = None
+        self._checkpointer = None
+        self._state_folder = None
         self._journal = None
         if database.has_unfinished_archives:
             from groupstore.journal.compaction import recover  # noqa: PLC0415 (after crashes)
 
             recover(engine)
         self._start_purger()
+        if engine.shared and not config.read_only:
+            self._checkpointer = Checkpointer(engine)
+            engine.on_log_growth = self._checkpointer.wake
         return self
 
     def _start_purger(self) -> None:
@@ -87,15 +98,20 @@ class Store(OpenFace):
         return bool(self._engine.is_closed)
 
     def close(self) -> None:
-        """End the purge thread, close every watcher, checkpoint, and release the file.
+        """End the purge thread, close every watcher and workspace, checkpoint, release the file.
 
         Idempotent. Waits for calls under way in other threads. Raises `StoreError` inside a
-        transaction, and `StoreBusyError` where another thread keeps one open.
+        transaction, and `StoreBusyError` where another thread keeps one open. The workspaces'
+        files are kept, but for those of a store in memory.
         """
         if not self._engine.close():
             return
         if self._purger is not None:
             self._purger.stop()
+        if self._checkpointer is not None:
+            self._checkpointer.stop()
+        if self._state_folder is not None:
+            self._state_folder.close(self)
         if self._journal is not None:
             self._journal._folder.close()
 
@@ -125,6 +141,57 @@ class Store(OpenFace):
         """
         return ScopedStore(self, namespace, quota)
 
+    def workspace(self, name: str) -> Workspace:
+        """A new workspace: a buffer of work in progress, in the file `<state_directory>/<name>.db`.
+
+        Raises `WorkspaceExistsError` where the file is there; `ValueError` where `name` is empty,
+        contains a path separator, `..` or NUL, or is too long for a file name; `StorageError`
+        where the file cannot be made; `ReadOnlyError` where the store is read-only.
+        """
+        # Loads what a store without workspaces does not need.
+        from groupstore.workspace import making, naming  # noqa: PLC0415
+
+        naming.check_name(name, "workspace")
+        self._engine.check_open("workspace")
+        making.refuse_read_only(self, "workspace")
+        return making.make(self, self._workspaces_in().made(), name)
+
+    def recover_workspaces(
+        self, directory: str | os.PathLike[str] | None = None
+    ) -> list[Workspace]:
+        """The workspaces that dead processes left in `directory`, opened, in the order of names.
+
+        `directory` is `state_directory` where none is given. Those that were committed are just
+        removed. Those that cannot be read are moved into `quarantine/` in the folder, under a new
+        name where theirs is taken, and logged. Those that a living process uses, this one
+        included, are left alone, and so is what has no workspace's name, links, and what the
+        system fails to open, which is logged. Of processes that recover at once, each gets other
+        workspaces.
+
+        Raises `StorageError` where the folder cannot be read, `ReadOnlyError` where the store is
+        read-only.
+        """
+        # As in workspace().
+        from groupstore.workspace import making, recovery  # noqa: PLC0415
+
+        self._engine.check_open("recover_workspaces")
+        making.refuse_read_only(self, "recover_workspaces")
+        state_folder = self._workspaces_in()
+        if directory is None:
+            folder = state_folder.path()
+        else:
+            folder = os.path.realpath(os.fspath(directory))
+        return recovery.recover(self, folder)
+
+    def _workspaces_in(self) -> StateFolder:
+        from groupstore.workspace.state_folder import StateFolder  # noqa: PLC0415 (as above)
+
+        # Two threads would each make one.
+        with forking.opening:
+            if self._state_folder is None:
+                self._state_folder = StateFolder(self)
+            return self._state_folder
+
     @property
     def journal(self) -> Journal:
         """Append-only records in the same file, with queries over them and archives."""
@@ -141,21 +208,43 @@ class Store(OpenFace):
         """Sizes and counts, as of now."""
         return maintenance.collect_stats(self)
 
-    def check(self) -> list[str]:
+    def check(self, progress: Progress | None = None) -> list[str]:
         """Problems found in the file, a sentence each; empty where it is sound.
 
         Damage is reported, not raised. Counts that another program's REPLACE has put wrong are
-        reported once, and mended.
+        reported once, and mended. `progress(done, total)` is called after each examination, with
+        their numbers; what it raises ends the check.
         """
-        return maintenance.check(self._engine)
+        return maintenance.check(self._engine, progress)
 
-    def vacuum(self) -> None:
-        """Give the free pages of the file back to the file system, by rebuilding it.
+    def vacuum(self, progress: Progress | None = None) -> None:
+        """Give the free pages of the file back to the file system.
+
+        In a file that a store has made this goes by small steps, between which others may write.
+        One that another program has made, and a store in memory, is rebuilt as a whole, while
+        writers wait. `progress(done, total)` is called with numbers of pages to free; what it
+        raises ends the vacuum: what is freed by then stays so, and nothing else has changed.
 
         Raises `StoreError` inside a transaction, and `StoreBusyError` where other processes keep
         the file locked.
         """
-        maintenance.vacuum(self._engine)
+        maintenance.vacuum(self._engine, progress)
+
+    def backup(self, path: str | os.PathLike[str], progress: Progress | None = None) -> None:
+        """Copy the whole store, journal included, to a file that can be opened as a store.
+
+        The copy is of one instant. Other threads and processes go on reading and writing (in
+        memory and on an exclusive file they wait). It replaces what was at `path` once it is
+        complete. `progress(done, total)` is called after each step, with numbers of pages; what
+        it raises ends the backup, leaves `path` as it was, and goes on unchanged.
+
+        Raises `StoreError` inside a transaction and where `path` is the store's own or that of
+        a database in use, `StorageError` or `DiskFullError` where the file cannot be written.
+        """
+        # Here, not above: few programs need it, and they can wait for the import.
+        from groupstore.backup import backup  # noqa: PLC0415
+
+        backup(self._engine, path, progress)
 
     def __repr__(self) -> str:
         return f"<Store {self.path!r}{', closed' if self.closed else ''}>"

@@ -17,6 +17,8 @@ cdef class Connection:
     cdef bint counted
     # Whether the triggers that count rows are switched off, for a bulk write.
     cdef bint uncounting
+    # Whether SQLite has failed since a call began to use the connection.
+    cdef bint failed
     # Whether a call may touch a disk or wait, and so has to let go of the GIL.
     cdef bint on_disk
     cdef str path

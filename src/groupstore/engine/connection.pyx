@@ -146,6 +146,7 @@ cdef class Connection:
 
     cdef object failure(self, int code, str attempted):
         """The exception for a failed call; to be made before the statement is reset."""
+        self.failed = True
         return sqlite_error(code, self.raw, attempted, self.path)
 
     cdef int finalise(self) noexcept:

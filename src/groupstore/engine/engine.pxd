@@ -1,7 +1,8 @@
 cimport cython
 from cpython.pythread cimport PyThread_type_lock
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from groupstore.engine.cache cimport Cache
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind
@@ -13,8 +14,10 @@ cdef enum Hold:
     JOINED = 1
     # It took the turn to write and gives it back.
     TURN = 2
-    # It opened a savepoint (JOINED) or a transaction (TURN) that it has to end.
+    # It opened a savepoint (JOINED, SHARING) or a transaction (TURN) that it has to end.
     BRACKET = 4
+    # It shares its transaction with calls of other threads: see Batch.
+    SHARING = 8
 
 
 @cython.final
@@ -41,6 +44,15 @@ cdef class Block:
 
 
 @cython.final
+cdef class Batch:
+    # Owned. Locked until the commit; then handed on by each who waited for it.
+    cdef PyThread_type_lock gate
+    cdef Py_ssize_t members
+    # What kept it from being committed.
+    cdef object error
+
+
+@cython.final
 cdef class Engine:
     cdef readonly object config
     cdef readonly object database
@@ -49,6 +61,15 @@ cdef class Engine:
     cdef readonly bint read_only
     cdef readonly bint counted
     cdef readonly Dispatcher dispatcher
+    cdef readonly Cache cache
+    # What the transaction under way has changed, for the cache: see Cache.commit.
+    cdef list changes
+    cdef Py_ssize_t changed_keys
+    # False once a part of the transaction was rolled back.
+    cdef bint changes_known
+    # The file's device and number, None in memory, and when it was last looked for by name.
+    cdef object identity
+    cdef int64_t looked_for_ms
     # Called in a forked child when it first uses the store.
     cdef public object on_child
     # Called when an expired row was met that could not be removed at once.
@@ -66,6 +87,23 @@ cdef class Engine:
     cdef str busy_with
     cdef list blocks
     cdef list staged
+    # The transaction that is open for several threads' writes, if any; whoever has the turn may
+    # change it.
+    cdef Batch batch
+    # Whether a commit waits for the disk, so that it pays to share one.
+    cdef bint shares_commits
+    # How many writes to expect in the next batch: what the last one held, or 2 where a thread had
+    # to wait for another's.
+    cdef Py_ssize_t expected_members
+    # How often the turn was taken for a transaction of its own.
+    cdef readonly Py_ssize_t commits
+    # How many threads wait for the turn.
+    cdef long waiting
+    # Called where the log has grown enough to be worth a checkpoint.
+    cdef public object on_log_growth
+    # How long the log was after the last checkpoint, in frames.
+    cdef int checkpointed_frames
+    cdef bint checkpoint_is_due
     # Calls that are inside SQLite; a fork and close() wait until there are none.
     cdef long inside
     cdef long suspended
@@ -91,16 +129,36 @@ cdef class Engine:
     cdef int lend(self, int difference) except -1
     cdef int leave_sqlite(self) noexcept
     cdef int take_turn(self, str verb) except -1
+    cdef bint await_and_take_turn(self, str verb) except -1
     cdef bint take_turn_at_once(self) except -1
     cdef int give_turn(self) except -1
     cdef int open_writer(self) except -1
+    cdef int set_writer(self, Connection connection) except -1
+    cdef int use_header(self, Connection connection) except -1
+    cdef Connection idle_connection(self)
     cdef int check_joined(self, Block block, str verb) except -1
     cdef Connection borrow(self, Block block, str verb)
     cdef int give_back(self, Connection connection) except -1
     cdef Connection begin(self, Block block, bint several, str verb)
+    cdef Connection begin_alone(self, Block block, bint several, str verb)
+    cdef int join_batch(self, str verb) except -1
+    cdef int open_batch(self, str verb) except -1
+    cdef int leave_batch(self, bint succeeded, str verb) except -1
+    cdef int commit_batch(self, bint keeps_turn) except -1
+    cdef int await_batch(self, Batch batch, long long slice_us) except -1
+    cdef bint watch_log(self) noexcept
     cdef Connection begin_at_once(self, Block block, str verb)
     cdef int hold_writer(self, str verb) except -1
     cdef Connection open_bracket(self, bint several, str verb)
     cdef int finish(self, Connection connection) except -1
     cdef int abandon(self, Connection connection) except -1
     cdef int stage(self, Kind kind, str group, str key, object value) except -1
+    cdef int note_change(self, object change, Py_ssize_t keys) except -1
+    cdef int settle_cache(self) except -1
+    cdef int look_for_triggers(self) except -1
+    cdef int forget_changes(self) except -1
+    cdef int check_in_place(self, str verb) except -1
+    cdef int look_for_file(self, str verb) except -1
+
+
+cdef uint64_t current_thread() noexcept

@@ -8,6 +8,7 @@ Nobody waits for the turn, or for SQLite, while holding the GIL.
 """
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -22,18 +23,20 @@ from cpython.pythread cimport (
 )
 from cpython.pystate cimport PyThreadState, PyThreadState_Get
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport uint64_t
+from libc.stdint cimport int64_t, uint64_t
 
+from groupstore.engine.cache cimport Cache
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind, new_event
-from groupstore.engine.expiry cimport now_us
+from groupstore.engine.expiry cimport now_ms, now_us
 from groupstore.engine.lock cimport atomic_add, atomic_get, atomic_set
 from groupstore.engine.statement cimport (
-    BEGIN_WRITE, COMMIT, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
+    BEGIN_WRITE, COMMIT, FOREIGN_TRIGGERS, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
 )
+from groupstore.engine.wal_index cimport watch_commits
 from groupstore.errors import (
-    ReadOnlyError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
+    ReadOnlyError, StorageError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
 )
 
 
@@ -54,6 +57,21 @@ cdef enum:
     # How long a wait for the turn goes without looking for signals and a closed store.
     WAIT_SLICE_US = 50_000
     NAP_US = 200
+    # How often the file is looked for under its name.
+    LOOK_MS = 500
+    # How long those who wait for a commit wait before they look whether somebody is about to do it.
+    BATCH_SLICE_US = 5_000
+    # How long a batch waits for the writers that the last one makes it expect: less than the disk
+    # takes, and only where there were several just now.
+    BATCH_PAUSE_US = 200
+    # A checkpoint each 16 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
+    # beside it meet a busy disk more than once in a thousand commits.
+    CHECKPOINT_FRAMES = 4000
+    # From here on, 32 MiB, writers are held up for the end of a checkpoint: only when all is copied
+    # can the log begin anew.
+    LONGEST_LOG_FRAMES = 8000
+    # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
+    MOST_CHANGES = 20_000
 
 
 cdef enum State:
@@ -121,9 +139,12 @@ cdef class Block:
             raise StoreError("transaction: a transaction can be entered only once")
         if engine.read_only:
             raise ReadOnlyError(f"transaction: {engine.path} was opened read-only")
-        connection = engine.begin(None, True, "transaction")
+        connection = engine.begin_alone(None, True, "transaction")
         if connection.hold & TURN:
             engine.owner_task = running_task()
+            # Nobody commits while the block is open, so readers need not be wary till its end.
+            engine.cache.adopt()
+            engine.cache.end_commit()
         self.thread = current_thread()
         self.native_thread = PyThread_get_thread_ident()
         self.staged_before = engine.staged_before
@@ -207,6 +228,7 @@ cdef class Block:
             engine.writer.run(ROLLBACK_TO, "rollback")
             engine.writer.run(RELEASE, "rollback")
             del engine.staged[block.staged_before:]
+            engine.changes_known = False
             block.state = ENDED
         return 0
 
@@ -217,6 +239,7 @@ cdef class Block:
             if failed:
                 engine.writer.run(ROLLBACK_TO, "rollback")
                 del engine.staged[self.staged_before:]
+                engine.changes_known = False
             engine.writer.run(RELEASE, "commit")
             engine.blocks.pop()
             self.state = ENDED
@@ -231,9 +254,13 @@ cdef class Block:
                 engine.writer.run(ROLLBACK, "rollback")
             else:
                 self.end_inner()
+                engine.cache.begin_commit()
                 engine.writer.run(COMMIT, "commit")
+                engine.settle_cache()
         except BaseException:
             failed = True
+            if engine.cache.is_alone:
+                engine.cache.forget_all()
             if engine.writer.in_transaction():
                 engine.writer.run(ROLLBACK, "rollback")
             raise
@@ -268,6 +295,25 @@ cdef class Block:
 
 
 @cython.final
+cdef class Batch:
+    """One transaction for the writes of several threads, so that they wait for the disk once.
+
+    A writer that finds others waiting opens it. Each in turn does its own write and, if there are
+    more waiting, gives the turn on and waits for the commit; the last one commits for all.
+    """
+
+    def __cinit__(self):
+        self.gate = PyThread_allocate_lock()
+        if self.gate is NULL:
+            raise MemoryError
+        PyThread_acquire_lock(self.gate, NOWAIT_LOCK)
+
+    def __dealloc__(self):
+        if self.gate is not NULL:
+            PyThread_free_lock(self.gate)
+
+
+@cython.final
 cdef class Engine:
 
     def __cinit__(self, database):
@@ -286,11 +332,20 @@ cdef class Engine:
         self.turn = PyThread_allocate_lock()
         if self.turn is NULL:
             raise MemoryError
+        self.changes = []
+        self.changes_known = True
+        self.cache = Cache(self.config.cache_size, not self.shared)
+        self.shares_commits = self.path != ":memory:" and self.config.durability == "full"
+        if self.path != ":memory:":
+            status = os.stat(self.path)
+            self.identity = status.st_dev, status.st_ino
+            self.looked_for_ms = now_ms()
         first = self.connection_to(database.first)
+        self.use_header(first)
         if self.read_only:
             self.idle.append(first)
         else:
-            self.writer = first
+            self.set_writer(first)
 
     def __dealloc__(self):
         if self.turn is not NULL:
@@ -348,6 +403,10 @@ cdef class Engine:
             raise StoreClosedError(f"{verb}: the store {self.path} is closed")
 
     @property
+    def waiting_now(self):
+        return atomic_get(&self.waiting)
+
+    @property
     def is_closed(self):
         return atomic_get(&self.closed) != 0
 
@@ -360,9 +419,23 @@ cdef class Engine:
         return True
 
     cdef int take_turn(self, str verb) except -1:
-        if not self.take_turn_at_once():
-            self.await_turn(verb)
+        """Take the turn, with no transaction of others open."""
+        self.await_and_take_turn(verb)
+        if self.batch is not None:
+            # Its members are counted as inside SQLite, so no fork and no close is in the way.
+            self.commit_batch(True)
         return 0
+
+    cdef bint await_and_take_turn(self, str verb) except -1:
+        """Take the turn; whether that took a wait for another thread."""
+        if self.take_turn_at_once():
+            return False
+        atomic_add(&self.waiting, 1)
+        try:
+            self.await_turn(verb)
+        finally:
+            atomic_add(&self.waiting, -1)
+        return True
 
     cdef int await_turn(self, str verb) except -1:
         cdef double remaining_s = self.config.busy_timeout
@@ -396,6 +469,8 @@ cdef class Engine:
         """
         wakes = []
         events, self.staged = self.staged, []
+        cdef bint has_grown = self.watch_log()
+        self.forget_changes()
         try:
             if events:
                 self.dispatcher.deliver(events, wakes)
@@ -403,7 +478,9 @@ cdef class Engine:
             self.leave_sqlite()
             self.busy_with = None
             self.give_turn()
-        if events:
+        if has_grown:
+            wakes.append(self.on_log_growth)
+        if events or wakes:
             self.announce(events, wakes)
         return 0
 
@@ -444,11 +521,50 @@ cdef class Engine:
             self.is_new_child = False
             if self.on_child is not None:
                 self.on_child()
-        return self.connection_to(self.database.connect())
+        connection = self.connection_to(self.database.connect())
+        # By its name another file may have been opened than the one that the store began with.
+        self.look_for_file("open")
+        self.use_header(connection)
+        return connection
+
+    cdef int use_header(self, Connection connection) except -1:
+        """Have the cache compare the header that a connection to the file has mapped."""
+        if self.shared and not self.database.immutable:
+            self.cache.attach(connection.raw)
+        return 0
+
+    cdef int set_writer(self, Connection connection) except -1:
+        self.writer = connection
+        if self.shared:
+            # The cache lives as long as the engine, and so longer than the connection.
+            watch_commits(connection.raw, &self.cache.last_commit)
+        return 0
 
     cdef int open_writer(self) except -1:
         if self.writer is None:
-            self.writer = self.open_connection()
+            self.set_writer(self.open_connection())
+        return 0
+
+    cdef int check_in_place(self, str verb) except -1:
+        """Raise `StorageError` once the file was moved, deleted or replaced under the store."""
+        cdef int64_t now
+        if self.identity is None:
+            return 0
+        now = now_ms()
+        if self.looked_for_ms <= now < self.looked_for_ms + LOOK_MS:
+            return 0
+        self.look_for_file(verb)
+        # Only where it was found: otherwise the next call looks again, and raises again.
+        self.looked_for_ms = now
+        return 0
+
+    cdef int look_for_file(self, str verb) except -1:
+        try:
+            status = os.stat(self.path)
+        except OSError as error:
+            raise StorageError(f"{verb}: {self.path}: the file is gone: {error}") from error
+        if (status.st_dev, status.st_ino) != self.identity:
+            raise StorageError(f"{verb}: {self.path}: another file has taken this one's place")
         return 0
 
     cdef Connection borrow(self, Block block, str verb):
@@ -472,19 +588,27 @@ cdef class Engine:
                 self.busy_with = None
                 self.give_turn()
             raise
+        try:
+            self.check_in_place(verb)
+            if self.shared:
+                connection = self.idle_connection()
+        except BaseException:
+            self.leave_sqlite()
+            if not self.shared:
+                self.busy_with = None
+                self.give_turn()
+            raise
         if not self.shared:
             self.writer.hold = TURN
             return self.writer
-        try:
-            connection = self.idle.pop()
-        except IndexError:
-            try:
-                connection = self.open_connection()
-            except BaseException:
-                self.leave_sqlite()
-                raise
         connection.hold = 0
         return connection
+
+    cdef Connection idle_connection(self):
+        try:
+            return self.idle.pop()
+        except IndexError:
+            return self.open_connection()
 
     cdef int give_back(self, Connection connection) except -1:
         connection.settle()
@@ -513,8 +637,26 @@ cdef class Engine:
         else:
             if block is not None:
                 raise block.unusable(verb)
-            self.take_turn(verb)
-            self.hold_writer(verb)
+            if self.await_and_take_turn(verb):
+                self.expected_members = max(self.expected_members, 2)
+            if self.batch is not None:
+                self.join_batch(verb)
+            else:
+                self.hold_writer(verb)
+                if self.shares_commits and (
+                    self.expected_members > 1 or atomic_get(&self.waiting)
+                ):
+                    self.open_batch(verb)
+        return self.open_bracket(several, verb)
+
+    cdef Connection begin_alone(self, Block block, bint several, str verb):
+        """As `begin`, but with a commit of its own: for what takes long, or runs Python code."""
+        if self.owner == current_thread():
+            return self.begin(block, several, verb)
+        if block is not None:
+            raise block.unusable(verb)
+        self.take_turn(verb)
+        self.hold_writer(verb)
         return self.open_bracket(several, verb)
 
     cdef Connection begin_at_once(self, Block block, str verb):
@@ -522,6 +664,9 @@ cdef class Engine:
         if self.owner == current_thread():
             return self.begin(block, False, verb)
         if not self.take_turn_at_once():
+            return None
+        if self.batch is not None:
+            self.give_turn()
             return None
         self.hold_writer(verb)
         return self.open_bracket(False, verb)
@@ -533,6 +678,7 @@ cdef class Engine:
         try:
             self.enter_sqlite(verb)
             try:
+                self.check_in_place(verb)
                 self.open_writer()
             except BaseException:
                 self.leave_sqlite()
@@ -542,6 +688,9 @@ cdef class Engine:
             self.give_turn()
             raise
         self.writer.hold = TURN
+        self.writer.failed = False
+        self.cache.begin_commit()
+        self.commits += 1
         return 0
 
     cdef Connection open_bracket(self, bint several, str verb):
@@ -550,7 +699,7 @@ cdef class Engine:
         self.staged_before = len(self.staged)
         if several:
             try:
-                writer.run(SAVEPOINT if writer.hold & JOINED else BEGIN_WRITE, verb)
+                writer.run(SAVEPOINT if writer.hold & (JOINED | SHARING) else BEGIN_WRITE, verb)
             except BaseException:
                 self.abandon(writer)
                 raise
@@ -563,7 +712,7 @@ cdef class Engine:
         writer.count_rows()
         if writer.hold & BRACKET:
             try:
-                writer.run(RELEASE if writer.hold & JOINED else COMMIT, "commit")
+                writer.run(RELEASE if writer.hold & (JOINED | SHARING) else COMMIT, "commit")
             except BaseException:
                 self.abandon(writer)
                 raise
@@ -571,16 +720,23 @@ cdef class Engine:
             self.busy_with = None
             self.leave_sqlite()
             return 0
+        if writer.hold & SHARING:
+            return self.leave_batch(True, self.busy_with)
+        self.settle_cache()
         return self.release()
 
     cdef int abandon(self, Connection writer) except -1:
         """Undo what was done since `begin`."""
         writer.settle()
         del self.staged[self.staged_before:]
+        self.changes_known = False
+        if writer.failed and self.cache.is_alone:
+            # There is no header that would tell what became of the commit.
+            self.cache.forget_all()
         try:
             writer.count_rows()
             if writer.hold & BRACKET and writer.in_transaction():
-                if writer.hold & JOINED:
+                if writer.hold & (JOINED | SHARING):
                     writer.run(ROLLBACK_TO, "rollback")
                     writer.run(RELEASE, "rollback")
                 else:
@@ -589,15 +745,218 @@ cdef class Engine:
             if writer.hold & JOINED:
                 self.busy_with = None
                 self.leave_sqlite()
+            elif writer.hold & SHARING:
+                self.leave_batch(False, self.busy_with)
             else:
                 self.release()
         return 0
+
+    # Sharing a commit with other threads.
+
+    cdef int open_batch(self, str verb) except -1:
+        """Begin a transaction for this call and those that wait for the turn."""
+        cdef Batch batch = Batch()
+        try:
+            self.writer.run(BEGIN_WRITE, verb)
+        except BaseException:
+            self.writer.settle()
+            self.release()
+            raise
+        # The header stands still from here on: readers need not be wary until the commit.
+        self.cache.adopt()
+        self.cache.end_commit()
+        batch.members = 1
+        self.batch = batch
+        self.writer.hold = TURN | SHARING
+        return 0
+
+    cdef int join_batch(self, str verb) except -1:
+        """Take part, with the turn just taken, in the transaction that is open for it."""
+        # Not by `enter_sqlite`, which waits for a fork to be over: that waits for those who are
+        # waiting for this batch.
+        atomic_add(&self.inside, 1)
+        self.batch.members += 1
+        self.busy_with = verb
+        self.writer.hold = TURN | SHARING
+        self.writer.failed = False
+        return 0
+
+    cdef int leave_batch(self, bint succeeded, str verb) except -1:
+        """Leave the commit to others that wait for the turn, or commit for all.
+
+        Who has failed stays as well: what he has seen of the others' writes is not yet committed.
+        """
+        cdef Batch batch = self.batch
+        cdef list own = self.staged[self.staged_before:] if succeeded else []
+        cdef bint others_wait = atomic_get(&self.waiting) != 0
+        if (others_wait or batch.members < self.expected_members) and (
+            not atomic_get(&self.suspended) and self.writer.in_transaction()
+        ):
+            self.busy_with = None
+            self.give_turn()
+            self.await_batch(batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US)
+        else:
+            self.commit_batch(False)
+        self.leave_sqlite()
+        if batch.error is not None and succeeded:
+            kind = type(batch.error) if isinstance(batch.error, StoreError) else StoreError
+            raise kind(
+                f"{verb}: rolled back, as the commit that it shared with other threads failed: "
+                f"{batch.error}"
+            ) from batch.error
+        if own:
+            self.dispatcher.call_back(own)
+        return 0
+
+    cdef int await_batch(self, Batch batch, long long slice_us) except -1:
+        """Wait for the commit; where whoever was to do it has given up, do it."""
+        cdef PyLockStatus status
+        while True:
+            with nogil:
+                status = PyThread_acquire_lock_timed(batch.gate, slice_us, 0)
+                # Before the wait for the GIL, so that the next one is awake as soon.
+                if status == PY_LOCK_ACQUIRED:
+                    PyThread_release_lock(batch.gate)
+            if status == PY_LOCK_ACQUIRED:
+                return 0
+            slice_us = BATCH_SLICE_US
+            if self.take_turn_at_once():
+                if self.batch is not batch:
+                    self.give_turn()
+                    continue
+                self.commit_batch(False)
+                return 0
+
+    cdef int commit_batch(self, bint keeps_turn) except -1:
+        """Commit the open batch, with the turn held, and give the turn back or keep it.
+
+        What keeps it from being committed is left in `batch.error`, for each of its members.
+        """
+        cdef Batch batch = self.batch
+        wakes = []
+        self.expected_members = batch.members
+        self.busy_with = "commit"
+        try:
+            if not self.writer.in_transaction():
+                raise StoreError("the transaction was rolled back by an earlier error")
+            self.cache.begin_commit()
+            self.writer.run(COMMIT, "commit")
+            self.settle_cache()
+        except BaseException as error:
+            batch.error = error
+            self.staged = []
+            if self.cache.is_alone:
+                self.cache.forget_all()
+            if self.writer.in_transaction():
+                self.writer.run(ROLLBACK, "rollback")
+        finally:
+            self.writer.settle()
+            events, self.staged = self.staged, []
+            self.forget_changes()
+            if self.watch_log():
+                wakes.append(self.on_log_growth)
+            self.dispatcher.deliver(events, wakes)
+            self.batch = None
+            self.busy_with = None
+            if not keeps_turn:
+                self.give_turn()
+            PyThread_release_lock(batch.gate)
+        return self.announce([], wakes)
 
     cdef int stage(self, Kind kind, str group, str key, object value) except -1:
         """Note an event, to be delivered when what it tells of is committed."""
         if self.dispatcher.wanted(group):
             self.staged.append(new_event(kind, group, key, value, now_us()))
         return 0
+
+    # Having the cache follow.
+
+    cdef int note_change(self, object change, Py_ssize_t keys) except -1:
+        """Note what the transaction under way has changed, as `Cache.commit` takes it."""
+        if self.cache.capacity_bytes == 0:
+            return 0
+        self.changed_keys += keys
+        if self.changed_keys > MOST_CHANGES:
+            self.changes = []
+            change = None
+        self.changes.append(change)
+        return 0
+
+    cdef int settle_cache(self) except -1:
+        """After a commit, with the turn still held."""
+        if not self.cache.triggers_known:
+            self.look_for_triggers()
+        return self.cache.commit(self.changes, self.changes_known)
+
+    cdef int look_for_triggers(self) except -1:
+        """Find out whether another program's triggers change more than our statements say."""
+        cdef Cache cache = self.cache
+        cdef sqlite3_stmt *statement
+        # Otherwise everything is forgotten anyhow.
+        if not cache.last_commit.began_at_sample:
+            return 0
+        try:
+            statement = self.writer.statement(FOREIGN_TRIGGERS)
+            cache.exact = not self.writer.next_row(statement, "commit")
+            cache.triggers_known = True
+        except Exception:
+            # The commit has happened; not to know is to forget what is cached.
+            _logger.debug("no look at the triggers", exc_info=True)
+        self.writer.settle()
+        return 0
+
+    cdef int forget_changes(self) except -1:
+        if self.changes:
+            self.changes = []
+        self.changed_keys = 0
+        self.changes_known = True
+        self.cache.end_commit()
+        return 0
+
+    # The log.
+
+    cdef bint watch_log(self) noexcept:
+        """Whether the log has grown enough since the last checkpoint to ask for one."""
+        cdef int frames = self.cache.last_commit.frames
+        if self.checkpoint_is_due or self.on_log_growth is None:
+            return False
+        # Fewer than at the checkpoint: the log has begun anew.
+        if frames - self.checkpointed_frames * (frames >= self.checkpointed_frames) < (
+            CHECKPOINT_FRAMES
+        ):
+            return False
+        self.checkpoint_is_due = True
+        return True
+
+    def checkpoint_log(self):
+        """Copy what readers allow from the log into the database, beside the writers.
+
+        Where the log is long, they are held up for what they wrote meanwhile: then it can begin
+        anew. Where a reader, or another process, is in the way, nobody waits for it.
+        """
+        # Where it fails, the next one is due when the log has grown by as much again.
+        self.checkpointed_frames = self.cache.last_commit.frames
+        try:
+            with self.read("checkpoint") as connection:
+                frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if LONGEST_LOG_FRAMES <= frames == copied:
+                    # Once more, as it is quick now, lest the writers wait for long.
+                    frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if LONGEST_LOG_FRAMES <= frames:
+                if copied > frames - LONGEST_LOG_FRAMES // 2:
+                    frames = self.finish_checkpoint()
+            self.checkpointed_frames = frames
+        finally:
+            self.checkpoint_is_due = False
+
+    def finish_checkpoint(self):
+        """Copy the end of the log with the turn held; how many frames the log has."""
+        cdef Connection writer = self.begin_alone(None, False, "checkpoint")
+        try:
+            frames, _ = writer.apsw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        finally:
+            self.finish(writer)
+        return frames
 
     # Lending connections to Python code.
 
@@ -606,13 +965,14 @@ cdef class Engine:
         self.lent[thread] = self.lent.get(thread, 0) + difference
         return 0
 
-    def write(self, attempted):
+    def write(self, attempted, *, spares_entries=False):
         """A context manager that gives the writing `apsw.Connection` inside a transaction.
 
         It joins this thread's open transaction as a savepoint. `attempted` starts the message of
-        an error.
+        an error. `spares_entries`: nothing in the table of entries is changed, so that what is
+        cached of it stays good.
         """
-        return _Writing(self, attempted)
+        return _Writing(self, attempted, spares_entries)
 
     def read(self, attempted):
         """A context manager that gives an `apsw.Connection` to read by, for its length alone."""
@@ -645,6 +1005,7 @@ cdef class Engine:
         try:
             self.wait_until_empty()
             self.dispatcher.close_watchers()
+            self.cache.detach()
             self.close_idle()
             if self.writer is not None:
                 if self.path != ":memory:":
@@ -680,6 +1041,7 @@ cdef class Engine:
         self.wait_until_empty()
         if atomic_get(&self.closed) or self.orphaned is not None or not self.shared:
             return
+        self.cache.detach()
         self.close_idle()
         if self.writer is not None and not self.blocks and not self.lent_now() and (
             not self.is_reentered()
@@ -724,6 +1086,8 @@ cdef class Engine:
         self.busy_with = None
         self.blocks = []
         self.staged = []
+        self.changes = []
+        self.cache.detach()
         self.lent = {}
         self.is_new_child = True
         self.dispatcher.after_fork()
@@ -736,7 +1100,7 @@ cdef class _Lending:
     cdef Engine engine
     cdef str attempted
 
-    def __cinit__(self, Engine engine not None, str attempted):
+    def __cinit__(self, Engine engine not None, str attempted, *_):
         self.engine = engine
         self.attempted = attempted
 
@@ -750,6 +1114,10 @@ cdef class _Lending:
 @cython.final
 cdef class _Writing(_Lending):
     cdef Block block
+    cdef bint spares_entries
+
+    def __cinit__(self, Engine engine not None, str attempted, bint spares_entries):
+        self.spares_entries = spares_entries
 
     def __enter__(self):
         self.block = Block(self.engine)
@@ -761,6 +1129,8 @@ cdef class _Writing(_Lending):
     def __exit__(self, kind, error, traceback):
         self.engine.lend(-1)
         self.engine.leave_sqlite()
+        if not self.spares_entries:
+            self.engine.note_change(None, 0)
         self.block.leave(error is not None)
         self.translate(error)
 
@@ -773,12 +1143,13 @@ cdef class _Alone(_Lending):
         self.engine.refuse_in_transaction(self.attempted)
         if self.engine.read_only:
             raise ReadOnlyError(f"{self.attempted}: {self.engine.path} was opened read-only")
-        self.connection = self.engine.begin(None, False, self.attempted)
+        self.connection = self.engine.begin_alone(None, False, self.attempted)
         self.engine.lend(1)
         return self.connection.apsw
 
     def __exit__(self, kind, error, traceback):
         self.engine.lend(-1)
+        self.engine.note_change(None, 0)
         self.engine.finish(self.connection)
         self.translate(error)
 

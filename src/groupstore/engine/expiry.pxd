@@ -6,6 +6,6 @@ cdef int64_t NEVER
 cdef int64_t KEPT
 
 cdef int64_t now_us() noexcept nogil
-cdef int64_t now_ms() noexcept nogil
+cpdef int64_t now_ms() noexcept nogil
 cdef int64_t parse_ttl(object ttl, str verb) except -1
 cdef int64_t parse_expiry(object ttl, str verb) except -1

@@ -41,7 +41,7 @@ cdef int64_t now_us() noexcept nogil:
     return <int64_t>now.tv_sec * 1_000_000 + now.tv_nsec // 1000
 
 
-cdef int64_t now_ms() noexcept nogil:
+cpdef int64_t now_ms() noexcept nogil:
     """Unix time in whole milliseconds, rounded down."""
     return now_us() // 1000
 

@@ -8,6 +8,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 from groupstore.engine cimport event as events
 from groupstore.engine.argument cimport str_argument, text_argument, value_argument
+from groupstore.engine.cache cimport new_entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.engine cimport Block
 from groupstore.engine.expiry cimport KEPT, NEVER, now_ms, parse_expiry
@@ -71,6 +72,7 @@ cdef class Keyspace(Writing):
             raise writer.failure(code, named("add", full[len(self._prefix):], key))
         if not sqlite3_changes64(writer.raw):
             return False
+        self._engine.note_change(new_entry(full, key, value, expires_at_ms), 1)
         self._engine.stage(events.SET, full, key, value)
         return True
 

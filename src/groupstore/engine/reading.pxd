@@ -1,12 +1,14 @@
 from libc.stdint cimport int64_t
 
 from groupstore.engine.argument cimport Text
+from groupstore.engine.cache cimport Cache, Entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.engine cimport Block, Engine
 from groupstore.engine.key_range cimport KeyRange
 from groupstore.engine.quota cimport Limits
 from groupstore.engine.sqlite cimport sqlite3_stmt
 from groupstore.engine.statement cimport Query
+from groupstore.engine.wal_index cimport wal_header
 
 
 cdef class Reading:
@@ -17,11 +19,16 @@ cdef class Reading:
     cdef Limits limits
     # None but for a transaction.
     cdef Block block
+    # None where nothing is cached, and in a transaction, which has to see its own writes.
+    cdef Cache cache
+    # Local group name to CachedGroup: a scope's own, so that a hit builds no prefixed name.
+    cdef dict near
 
     cdef str full_name(self, object group, str verb)
     cdef int fetch_many(
-        self, Connection connection, Text group_text, object group, list asked, dict found
+        self, Connection connection, str full, object group, list asked, dict found, list entries
     ) except -1
+    cdef dict known(self, object group, list asked)
     cdef list page(
         self, str full, KeyRange keys, bint reverse, int64_t offset, int64_t limit,
         bint with_values, str verb,
@@ -31,8 +38,11 @@ cdef class Reading:
         object reverse,
     )
     cdef list group_page(self, KeyRange names, int64_t limit, str verb)
-    cdef object find(self, str full, object group, object key, bint *expired, str verb)
+    cdef Entry hit(self, object group, object key)
+    cdef Entry find(self, object group, object key, str verb)
+    cdef int keep(self, const wal_header *before, object group, Entry entry) except -1
     cdef int64_t find_expiry(self, object group, object key, str verb) except? -1
+    cdef int64_t read_expiry(self, object group, object key, str verb) except? -1
     cdef int64_t number(
         self, Query query, KeyRange names, object full, KeyRange keys, str verb
     ) except -1
@@ -41,6 +51,7 @@ cdef class Reading:
     )
 
 
+cdef bint is_live(int64_t expires_at_ms) noexcept
 cdef int look_up(
     Connection connection, sqlite3_stmt *statement, Text group, Text key
 ) except -1

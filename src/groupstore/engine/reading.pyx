@@ -1,10 +1,14 @@
 """Reading: every method that leaves the file as it is, once for all faces."""
 
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_SET_ITEM
+from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t
 
 from groupstore.engine.argument cimport Text, count_argument, str_argument, text_argument
+from groupstore.engine.cache cimport CachedGroup, Entry, new_entry
 from groupstore.engine.connection cimport Connection
-from groupstore.engine.engine cimport Block, Engine
+from groupstore.engine.engine cimport JOINED, Block, Engine, current_thread
 from groupstore.engine.expiry cimport NEVER, now_ms
 from groupstore.engine.key_range cimport KeyRange, bind_range, group_range, key_range
 from groupstore.engine.quota cimport Limits
@@ -17,8 +21,14 @@ from groupstore.engine.statement cimport (
     GROUP_EXISTS, GROUPS, KEYS, KEYS_REVERSE, PAGE, PAGE_REVERSE, Query, bind_text, bind_upper,
     column_expiry, column_str, column_value,
 )
+from groupstore.engine.wal_index cimport wal_header
 from groupstore.errors import NotFoundError
 from groupstore.key_value import KeyValue
+
+
+cdef extern from "Python.h":
+    object PyType_GenericAlloc(type, Py_ssize_t)
+
 
 groupstore_routines = sqlite_routines()
 
@@ -27,6 +37,22 @@ MISSING = object()
 
 cdef int64_t ALL_ROWS = -1
 
+cdef enum:
+    # Groups that a scope remembers; beyond them a hit has to build the name again.
+    MOST_NEAR = 4096
+    # Keys of one get_many that the cache keeps: a sweep over a large group would wash it out.
+    MOST_KEPT = 256
+
+
+cdef object key_value(str key, object value):
+    """A KeyValue, without the Python function that makes one: a third of the cost of a row."""
+    cdef object pair = PyType_GenericAlloc(<type>KeyValue, 2)
+    Py_INCREF(key)
+    PyTuple_SET_ITEM(pair, 0, key)
+    Py_INCREF(value)
+    PyTuple_SET_ITEM(pair, 1, value)
+    return pair
+
 
 cdef str named(str verb, object group, object key):
     return f"{verb}: key {key!r} in group {group!r}"
@@ -34,6 +60,11 @@ cdef str named(str verb, object group, object key):
 
 cdef object not_found(str verb, object group, object key):
     return NotFoundError(f"{verb}: no key {key!r} in group {group!r}")
+
+
+cdef bint is_live(int64_t expires_at_ms) noexcept:
+    # The clock is read for what can expire alone.
+    return expires_at_ms == NEVER or expires_at_ms > now_ms()
 
 
 cdef int look_up(
@@ -55,38 +86,84 @@ cdef class Reading:
         self._prefix = prefix
         self.limits = limits
         self.block = block
+        self.cache = engine.cache if block is None and engine.config.cache_size else None
+        self.near = self.cache.groups if self.cache is not None and not prefix else {}
 
     cdef str full_name(self, object group, str verb):
         """The group's name in the file."""
         cdef str name = str_argument(group, verb, "group")
         return self._prefix + name if self._prefix else name
 
-    cdef object find(self, str full, object group, object key, bint *expired, str verb):
-        """The live value, or None; `expired` tells of a row that has expired."""
+    cdef Entry hit(self, object group, object key):
+        """What the cache knows of a key; None where SQLite has to be asked, or may complain."""
+        if self.cache is None or not PyUnicode_CheckExact(group):
+            return None
+        # A thread with a transaction open has to see its own writes.
+        if self._engine.owner != 0 and self._engine.owner == current_thread():
+            return None
+        if not self.cache.is_fresh():
+            return None
+        found = self.near.get(group)
+        if found is None or not PyUnicode_CheckExact(key):
+            return None
+        entry = self.cache.look_up(<CachedGroup>found, <str>key)
+        # The read that meets an expired row removes it.
+        if entry is None or not is_live((<Entry>entry).expires_at_ms):
+            return None
+        return <Entry>entry
+
+    cdef Entry find(self, object group, object key, str verb):
+        """What the file holds of a key, expired or not; with no value where there is no row."""
+        cdef str full = self.full_name(group, verb)
+        cdef str name = str_argument(key, verb, "key")
         cdef Text group_text = text_argument(full, verb, "group")
-        cdef Text key_text = text_argument(key, verb, "key")
-        cdef object value = None
-        cdef int64_t expires_at_ms
+        cdef Text key_text = text_argument(name, verb, "key")
+        cdef Entry entry = None
+        cdef wal_header before
         cdef int code
         cdef sqlite3_stmt *statement
+        if self.cache is not None:
+            self.cache.note(&before)
         cdef Connection connection = self._engine.borrow(self.block, verb)
+        cdef bint fills = self.cache is not None and not connection.hold & JOINED
         try:
             statement = connection.statement(GET)
             code = look_up(connection, statement, group_text, key_text)
             if code == SQLITE_ROW:
-                expires_at_ms = column_expiry(statement, 0)
-                if expires_at_ms == NEVER or expires_at_ms > now_ms():
-                    value = column_value(statement, 1)
-                else:
-                    expired[0] = True
-            elif code != SQLITE_DONE:
+                entry = new_entry(
+                    full, name, column_value(statement, 1), column_expiry(statement, 0)
+                )
+            elif code == SQLITE_DONE:
+                entry = new_entry(full, name, None, NEVER)
+            else:
                 raise connection.failure(code, named(verb, group, key))
         finally:
             self._engine.give_back(connection)
-        return value
+        if fills:
+            self.keep(&before, group, entry)
+        return entry
+
+    cdef int keep(self, const wal_header *before, object group, Entry entry) except -1:
+        """Have the cache hold what was read after `before`."""
+        cdef CachedGroup cached = self.cache.fill(before, entry)
+        if cached is not None and self._prefix:
+            if len(self.near) >= MOST_NEAR:
+                self.near.clear()
+            self.near[str_argument(group, "", "")] = cached
+        return 0
 
     cdef int64_t find_expiry(self, object group, object key, str verb) except? -1:
         """When a live key expires, NEVER included; 0 where there is no live key."""
+        cdef Entry entry = self.hit(group, key)
+        cdef int64_t expires_at_ms
+        if entry is None:
+            expires_at_ms = self.read_expiry(group, key, verb)
+        else:
+            expires_at_ms = 0 if entry.value is None else entry.expires_at_ms
+        return expires_at_ms if is_live(expires_at_ms) else 0
+
+    cdef int64_t read_expiry(self, object group, object key, str verb) except? -1:
+        """The expiry of a row, 0 where there is none. A value may be large, so it is not read."""
         cdef str full = self.full_name(group, verb)
         cdef Text group_text = text_argument(full, verb, "group")
         cdef Text key_text = text_argument(key, verb, "key")
@@ -103,17 +180,16 @@ cdef class Reading:
                 raise connection.failure(code, named(verb, group, key))
         finally:
             self._engine.give_back(connection)
-        if expires_at_ms != NEVER and expires_at_ms <= now_ms():
-            return 0
         return expires_at_ms
 
     def _value(self, group, key, verb):
         """The live value, for a method named `verb`; `NotFoundError` where there is none."""
-        cdef bint expired = False
-        value = self.find(self.full_name(group, verb), group, key, &expired, verb)
-        if value is None:
+        cdef Entry entry = self.hit(group, key)
+        if entry is None:
+            entry = self.find(group, key, verb)
+        if entry.value is None or not is_live(entry.expires_at_ms):
             raise not_found(verb, group, key)
-        return value
+        return entry.value
 
     def exists(self, group, key):
         """Whether `key` is live in `group`."""
@@ -134,40 +210,72 @@ cdef class Reading:
     def get_many(self, group, keys):
         """The live ones of `keys`, a `dict` in the order asked, from one snapshot."""
         cdef str full = self.full_name(group, "get_many")
-        cdef Text group_text = text_argument(full, "get_many", "group")
+        text_argument(full, "get_many", "group")
         cdef list asked = key_list(keys, "get_many")
-        cdef dict found = {}
+        cdef dict found = self.known(group, asked)
+        if found is not None:
+            return found
+        found = {}
+        cdef wal_header before
+        cdef list entries = None
+        if self.cache is not None:
+            self.cache.note(&before)
         cdef Connection connection = self._engine.borrow(self.block, "get_many")
+        if self.cache is not None and not connection.hold & JOINED and len(asked) <= MOST_KEPT:
+            entries = []
         # One read transaction: a snapshot, and the file is locked once, not once a key.
         cdef bint brackets = not connection.in_transaction()
         try:
             if brackets:
                 connection.run(BEGIN_READ, "get_many")
             try:
-                self.fetch_many(connection, group_text, group, asked, found)
+                self.fetch_many(connection, full, group, asked, found, entries)
             finally:
                 # Not where SQLite, after an error, has ended it already.
                 if brackets and connection.in_transaction():
                     connection.run(COMMIT, "get_many")
         finally:
             self._engine.give_back(connection)
+        if entries is not None:
+            for entry in entries:
+                self.keep(&before, group, entry)
         return found
 
+    cdef dict known(self, object group, list asked):
+        """What the cache knows of all the keys asked for; None where it does not know one."""
+        cdef dict found = {}
+        cdef Entry entry
+        for key in asked:
+            entry = self.hit(group, key)
+            if entry is None:
+                return None
+            if entry.value is not None:
+                found[key] = entry.value
+        # Still so: then all of them are from the state that the first was compared with.
+        return found if self.cache is None or self.cache.is_fresh() else None
+
     cdef int fetch_many(
-        self, Connection connection, Text group_text, object group, list asked, dict found
+        self, Connection connection, str full, object group, list asked, dict found, list entries
     ) except -1:
+        """Read keys into `found`, and into `entries` too where that is no None."""
         cdef sqlite3_stmt *statement = connection.statement(GET)
+        cdef Text group_text = text_argument(full, "", "")
         cdef int64_t expires_at_ms
         cdef int code
         cdef str key
         for key in asked:
+            value = None
+            expires_at_ms = NEVER
             code = look_up(connection, statement, group_text, text_argument(key, "", ""))
             if code == SQLITE_ROW:
                 expires_at_ms = column_expiry(statement, 0)
-                if expires_at_ms == NEVER or expires_at_ms > now_ms():
-                    found[key] = column_value(statement, 1)
+                value = column_value(statement, 1)
+                if is_live(expires_at_ms):
+                    found[key] = value
             elif code != SQLITE_DONE:
                 raise connection.failure(code, named("get_many", group, key))
+            if entries is not None:
+                entries.append(new_entry(full, key, value, expires_at_ms))
             sqlite3_reset(statement)
         return 0
 
@@ -185,7 +293,7 @@ cdef class Reading:
             if name is None or not with_values:
                 rows.append(name)
             else:
-                rows.append(KeyValue(name, column_value(statement, 1)))
+                rows.append(key_value(name, column_value(statement, 1)))
         return rows
 
     def get_all(self, group):

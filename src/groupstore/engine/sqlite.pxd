@@ -15,6 +15,10 @@ cdef extern from "sqlite_api.h":
     int sqlite3_column_bytes(sqlite3_stmt *, int) noexcept nogil
     int64_t sqlite3_column_int64(sqlite3_stmt *, int) noexcept nogil
     int sqlite3_column_type(sqlite3_stmt *, int) noexcept nogil
+    void *sqlite3_commit_hook(sqlite3 *, int (*)(void *) noexcept nogil, void *) noexcept nogil
+    void *sqlite3_wal_hook(
+        sqlite3 *, int (*)(void *, sqlite3 *, const char *, int) noexcept nogil, void *
+    ) noexcept nogil
     const char *sqlite3_errmsg(sqlite3 *) noexcept nogil
     int sqlite3_finalize(sqlite3_stmt *) noexcept nogil
     int sqlite3_get_autocommit(sqlite3 *) noexcept nogil

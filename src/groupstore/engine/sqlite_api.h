@@ -28,6 +28,8 @@ SLOT(19, const void *, column_blob, (sqlite3_stmt *s, int i), (s, i))
 SLOT(20, int, column_bytes, (sqlite3_stmt *s, int i), (s, i))
 SLOT(29, sqlite3_int64, column_int64, (sqlite3_stmt *s, int i), (s, i))
 SLOT(38, int, column_type, (sqlite3_stmt *s, int i), (s, i))
+SLOT(40, void *, commit_hook, (sqlite3 *db, int (*hook)(void *), void *context),
+     (db, hook, context))
 SLOT(53, const char *, errmsg, (sqlite3 *db), (db))
 SLOT(57, int, finalize, (sqlite3_stmt *s), (s))
 SLOT(60, int, get_autocommit, (sqlite3 *db), (db))
@@ -35,6 +37,9 @@ SLOT(77, int, reset, (sqlite3_stmt *s), (s))
 SLOT(94, int, step, (sqlite3_stmt *s), (s))
 SLOT(127, int, file_control, (sqlite3 *db, const char *name, int op, void *v), (db, name, op, v))
 SLOT(166, int, extended_errcode, (sqlite3 *db), (db))
+SLOT(175, void *, wal_hook,
+     (sqlite3 *db, int (*hook)(void *, sqlite3 *, const char *, int), void *context),
+     (db, hook, context))
 SLOT(193, int, bind_blob64,
      (sqlite3_stmt *s, int i, const void *p, sqlite3_uint64 n, void (*done)(void *)),
      (s, i, p, n, done))

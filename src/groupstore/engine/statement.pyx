@@ -190,6 +190,9 @@ define(
     "SELECT count(*) FROM entries INDEXED BY entries_expires_at_idx WHERE expires_at <= ?1",
     "SELECT count(*) FROM entries WHERE expires_at <= ?1")
 
+define(FOREIGN_TRIGGERS, """
+SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT GLOB 'groupstore_*' LIMIT 1""")
+
 
 cdef int prepare(sqlite3 *db, Query query, bint counted, sqlite3_stmt **statement) noexcept nogil:
     """Compile `query`; the caller owns the statement and finalises it before `db` is closed."""

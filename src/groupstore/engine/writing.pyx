@@ -9,11 +9,14 @@ from groupstore.engine cimport event as events
 from groupstore.engine.argument cimport (
     Text, str_argument, text_argument, text_of, value_argument,
 )
+from groupstore.engine.cache cimport Entry, new_entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.event cimport Kind
 from groupstore.engine.expiry cimport KEPT, NEVER, now_ms, parse_expiry
 from groupstore.engine.key_range cimport KeyRange, bind_range, group_range, one_group
-from groupstore.engine.reading cimport Reading, key_list, look_up, named, not_found
+from groupstore.engine.reading cimport (
+    Reading, is_live, key_list, look_up, named, not_found,
+)
 from groupstore.engine.sqlite cimport (
     SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3_bind_int64,
     sqlite3_changes64, sqlite3_column_int64, sqlite3_stmt, sqlite_routines,
@@ -67,6 +70,7 @@ cdef class Writing(Reading):
             code = write_entry(writer, query, full, key, value, expires_at_ms)
         if code != SQLITE_DONE:
             raise writer.failure(code, named(verb, full[len(self._prefix):], key))
+        self._engine.note_change(new_entry(full, key, value, expires_at_ms), 1)
         return self._engine.stage(events.SET, full, key, value)
 
     cdef object read_live(
@@ -96,14 +100,13 @@ cdef class Writing(Reading):
 
         Where there is no live key: `default`, or `NotFoundError` where none is given.
         """
-        cdef str full = self.full_name(group, "get")
-        key = str_argument(key, "get", "key")
-        cdef bint expired = False
-        cdef object value = self.find(full, group, key, &expired, "get")
-        if value is not None:
-            return value
-        if expired:
-            self.remove_expired(full, key)
+        cdef Entry entry = self.hit(group, key)
+        if entry is None:
+            entry = self.find(group, key, "get")
+        if entry.value is not None:
+            if is_live(entry.expires_at_ms):
+                return entry.value
+            self.remove_expired(entry.group, entry.key)
         if default is reading.MISSING:
             raise not_found("get", group, key)
         return default
@@ -124,6 +127,7 @@ cdef class Writing(Reading):
                 sqlite3_bind_int64(statement, 3, now_ms())
                 code = writer.step_once(statement)
                 if code == SQLITE_DONE and sqlite3_changes64(writer.raw):
+                    self._engine.note_change(new_entry(full, key, None, NEVER), 1)
                     self._engine.stage(events.EXPIRED, full, key, None)
             except BaseException:
                 self._engine.abandon(writer)
@@ -166,7 +170,11 @@ cdef class Writing(Reading):
         cdef int64_t expires_at_ms = parse_expiry(ttl, "set_many")
         cdef Connection writer
         self.check_writable("set_many")
-        writer = self._engine.begin(self.block, True, "set_many")
+        # What takes long has a commit of its own: others would have to wait for it.
+        if len(pairs) < BULK_ROWS:
+            writer = self._engine.begin(self.block, True, "set_many")
+        else:
+            writer = self._engine.begin_alone(self.block, True, "set_many")
         try:
             if self.limits is not None:
                 self.admit_all(writer, full, pairs, "set_many")
@@ -222,6 +230,7 @@ cdef class Writing(Reading):
                 raise writer.failure(code, named("set_many", full[len(self._prefix):], key))
             if watched:
                 self._engine.stage(events.SET, full, key, value)
+        self._engine.note_change((full, pairs, expires_at_ms), len(pairs))
         if counts:
             writer.count_rows()
             if added:
@@ -270,6 +279,8 @@ cdef class Writing(Reading):
         )
         if code != SQLITE_DONE:
             raise writer.failure(code, named("expire", full[len(self._prefix):], key))
+        # The value is not at hand here, so the key is forgotten.
+        self._engine.note_change(new_entry(full, key, None, KEPT), 1)
         return sqlite3_changes64(writer.raw) != 0
 
     def pop(self, group, key, default=reading.MISSING):
@@ -306,6 +317,7 @@ cdef class Writing(Reading):
             if code != SQLITE_DONE:
                 raise writer.failure(code, named(verb, group, key))
             if value is not None:
+                self._engine.note_change(new_entry(full, key, None, NEVER), 1)
                 self._engine.stage(events.DELETE, full, key, None)
         except BaseException:
             self._engine.abandon(writer)
@@ -325,6 +337,7 @@ cdef class Writing(Reading):
             raise writer.failure(code, named(verb, full[len(self._prefix):], key))
         if not sqlite3_changes64(writer.raw):
             return False
+        self._engine.note_change(new_entry(full, key, None, NEVER), 1)
         self._engine.stage(events.DELETE, full, key, None)
         return True
 
@@ -351,7 +364,10 @@ cdef class Writing(Reading):
         cdef int64_t removed = 0
         cdef Connection writer
         self.check_writable("delete_many")
-        writer = self._engine.begin(self.block, True, "delete_many")
+        if len(listed) < BULK_ROWS:
+            writer = self._engine.begin(self.block, True, "delete_many")
+        else:
+            writer = self._engine.begin_alone(self.block, True, "delete_many")
         try:
             for key in listed:
                 removed += self.remove(writer, full, key, "delete_many")
@@ -382,11 +398,13 @@ cdef class Writing(Reading):
         cdef int64_t removed
         cdef Connection writer
         self.check_writable(verb)
-        writer = self._engine.begin(self.block, True, verb)
+        writer = self._engine.begin_alone(self.block, True, verb)
         try:
             doomed = live_groups(writer, names, verb)
             removed = sum([live_keys for _, live_keys in doomed])
             remove_groups(writer, doomed, removed, verb)
+            for name, _ in doomed:
+                self._engine.note_change(name.decode("utf-8", "replace"), 1)
             if self._engine.dispatcher.active():
                 for name, _ in doomed:
                     self.stage_removal(events.DELETE_GROUP, name, None)
@@ -421,11 +439,12 @@ cdef class Writing(Reading):
         return purged
 
     cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1:
-        cdef Connection writer = self._engine.begin(self.block, True, "purge_expired")
+        cdef Connection writer = self._engine.begin_alone(self.block, True, "purge_expired")
         cdef list expired
         try:
             expired = expired_rows(writer, names, now)
             remove_rows(writer, expired)
+            self._engine.note_change(now, 0)
             if self._engine.dispatcher.active():
                 for name, key in expired:
                     self.stage_removal(events.EXPIRED, name, key)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from groupstore import file_lock
-from groupstore.clock import now_ms
 from groupstore.config import MEMORY
+from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError, StoreBusyError, StoreError
 from groupstore.file_system import storage_error
 from groupstore.journal import recorded
@@ -77,7 +77,7 @@ def compact(engine: Engine, folder: str, committed_before: int, format: str) -> 
             path = _new_path(folder, format)
         except OSError as error:
             raise storage_error(error, "compact", folder) from error
-        with _durable(engine), engine.write("compact") as connection:
+        with _durable(engine), engine.write("compact", spares_entries=True) as connection:
             intent = recorded.record(connection, engine.path, path, format, committed_before)
         if intent is None:
             return None
@@ -116,7 +116,7 @@ def _recover(engine: Engine) -> None:
             # In a copy of the database, a backup say, the original's process may be at it.
             if intent.store_path == engine.path:
                 _remove(_temporary(intent.path))
-            with engine.write("compact") as connection:
+            with engine.write("compact", spares_entries=True) as connection:
                 recorded.forget(connection, intent)
 
 
@@ -242,7 +242,7 @@ def _write_entries(engine: Engine, intent: Intent, target: Sink) -> int:
 
 
 def _settle(engine: Engine, intent: Intent, entries: int, size: int) -> None:
-    with engine.write("compact") as connection:
+    with engine.write("compact", spares_entries=True) as connection:
         if recorded.mark(connection, intent, now_ms()) != entries:
             raise _ChangedError(
                 f"compact: another program changed the entries that are in {intent.path}"
@@ -260,7 +260,7 @@ def _undo_quietly(engine: Engine, intent: Intent) -> None:
             # The intent last: until it is gone this can be done again.
             _remove(_temporary(intent.path))
             _remove(intent.path)
-            with engine.write("compact") as connection:
+            with engine.write("compact", spares_entries=True) as connection:
                 recorded.forget(connection, intent)
 
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from groupstore.clock import now_ms
+from groupstore.engine.expiry import now_ms
 from groupstore.errors import ReadOnlyError
 from groupstore.journal.entry import (
     Document,
@@ -60,7 +60,7 @@ class Journal:
         fields_json, own_fields = encode_fields(fields, "append")
         tags_json, own_tags = encode_tags(tags, "append")
         self._refuse_read_only("append")
-        with self._engine.write("append") as connection:
+        with self._engine.write("append", spares_entries=True) as connection:
             # Read with the write lock held, so that times follow the order of commits.
             committed_at = now_ms()
             connection.execute(
@@ -83,7 +83,7 @@ class Journal:
         if not prepared:
             self._engine.check_open("append_many")
             return []
-        with self._engine.write("append_many") as connection:
+        with self._engine.write("append_many", spares_entries=True) as connection:
             committed_at = now_ms()
             rows = [
                 (self._bucket, measurement, fields.text, tags.text, committed_at)

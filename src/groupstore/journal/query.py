@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 import apsw
 
-from groupstore.clock import now_ms
+from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError, QueryError, from_sqlite
 from groupstore.file_system import storage_error
 from groupstore.guarded_sql import beginning, interrupted_after, run_guarded

@@ -1,0 +1,1 @@
+"""groupstore beside what a user would pick instead: `python -m benchmarks.peers`."""

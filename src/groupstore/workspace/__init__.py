@@ -1,0 +1,1 @@
+"""Workspaces: named buffers in files of their own, committed to a store at once or recovered."""

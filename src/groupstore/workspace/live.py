@@ -1,0 +1,69 @@
+"""The workspaces that this process has open, and what a fork makes of them."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import TYPE_CHECKING
+
+from groupstore import forking
+
+if TYPE_CHECKING:
+    from groupstore.store import Store
+    from groupstore.workspace.workspace import Workspace
+
+# A dict, which threads may change while another one copies it.
+_live: dict[int, weakref.ref[Workspace]] = {}
+_taken: list[Workspace] = []
+
+
+def add(workspace: Workspace) -> None:
+    """Have `workspace` take part in forks, before it uses SQLite for the first time."""
+    with forking.opening:
+        _live[id(workspace)] = weakref.ref(workspace)
+
+
+def drop(workspace: Workspace) -> None:
+    """Forget a workspace that will not use SQLite any more."""
+    _live.pop(id(workspace), None)
+
+
+def all_open() -> list[Workspace]:
+    """Every open workspace of this process."""
+    found = (reference() for reference in list(_live.values()))
+    return [workspace for workspace in found if workspace is not None]
+
+
+def close_all(store: Store) -> None:
+    """Close the workspaces of `store`, and keep their files."""
+    for workspace in all_open():
+        if workspace._store is store:
+            workspace.close()
+
+
+def _before() -> None:
+    # First, so that two forks at once do not each wait for a turn that the other one has.
+    forking.opening.acquire()
+    _taken[:] = all_open()
+    for workspace in _taken:
+        workspace._turn.acquire()
+
+
+def _in_parent() -> None:
+    for workspace in _taken:
+        workspace._turn.release()
+    _taken.clear()
+    forking.opening.release()
+
+
+def _in_child() -> None:
+    for workspace in _taken:
+        workspace._leave_to_parent()
+        workspace._turn.release()
+    _taken.clear()
+    _live.clear()
+    forking.opening.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)

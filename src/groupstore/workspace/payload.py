@@ -1,0 +1,128 @@
+"""What is put into a workspace, checked and turned into JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Any
+
+ROWS_AT_ONCE = 500
+"""How many rows are turned into JSON, and inserted, by one call."""
+
+_DEEPEST = 1000
+"""What SQLite's JSON functions, and so a query, can read."""
+
+_LONGEST_ARRAY = 2**26
+"""Characters: SQLite's limit is for one row, and not for those that happen to come with it."""
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
+to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""Turns into JSON what is known to be fit for it, as the journal writes it."""
+
+
+def check_kind(kind: str, attempted: str) -> None:
+    """Raise `TypeError` or `ValueError` where entries cannot be of this kind."""
+    if not isinstance(kind, str):
+        raise TypeError(f"{attempted}: kind must be str, not {type(kind).__name__}")
+    if not kind:
+        raise ValueError(f"{attempted}: kind must not be empty")
+    if not kind.isascii():
+        _check_encodable(kind, attempted, "kind")
+
+
+def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
+    """`data` as the text of a JSON object, `{}` for None.
+
+    Raises `TypeError` for what is no mapping, has keys that are not `str`, or holds what JSON
+    does not have; `ValueError` for NaN, infinities, lone surrogates, circles, and what is nested
+    deeper than 1,000.
+    """
+    if data is None:
+        return "{}"
+    if type(data) is not dict:
+        if not isinstance(data, Mapping):
+            raise TypeError(f"{attempted}: data must be a mapping, not {type(data).__name__}")
+        data = dict(data)
+    try:
+        text = to_json(data)
+        _check_keys(data, 1)
+    except RecursionError:
+        raise ValueError(f"{attempted}: data is nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"{attempted}: data: {error}") from None
+    except TypeError as error:
+        raise TypeError(f"{attempted}: data: {error}") from None
+    if not text.isascii():
+        _check_encodable(text, attempted, "data")
+    return text
+
+
+def encode_rows(rows: Iterable[Mapping[str, Any] | None], attempted: str) -> Iterator[str]:
+    """JSON arrays of up to `ROWS_AT_ONCE` rows each; `encode`'s errors name the row, from 0."""
+    remaining = iter(rows)
+    done = 0
+    while batch := list(islice(remaining, ROWS_AT_ONCE)):
+        yield from _encode_batch(batch, done, attempted)
+        done += len(batch)
+
+
+def _encode_batch(batch: list[Any], before: int, attempted: str) -> Iterator[str]:
+    """The whole batch by one call where all is well, else row by row, to say which is wrong."""
+    try:
+        if not _is_flat(batch):
+            for row in batch:
+                if type(row) is not dict:
+                    raise TypeError
+                _check_keys(row, 1)
+        text = to_json(batch)
+        if not text.isascii():
+            text.encode()
+    except (TypeError, ValueError, RecursionError):
+        for number, row in enumerate(batch, before):
+            yield f"[{encode(row, f'{attempted}: row {number}')}]"
+        return
+    if len(text) <= _LONGEST_ARRAY or len(batch) == 1:
+        yield text
+        return
+    middle = len(batch) // 2
+    yield from _encode_batch(batch[:middle], before, attempted)
+    yield from _encode_batch(batch[middle:], before + middle, attempted)
+
+
+def _is_flat(batch: list[Any]) -> bool:
+    """Whether all rows are dicts of scalars, found without a step in Python for each.
+
+    Raises `TypeError` where a key of such rows is no `str`.
+    """
+    if set(map(type, batch)) != {dict}:
+        return False
+    if not _SCALARS.issuperset(map(type, chain.from_iterable(map(dict.values, batch)))):
+        return False
+    "".join(chain.from_iterable(batch))
+    return True
+
+
+def _check_keys(value: Any, depth: int) -> None:
+    """Raise `TypeError` for keys that are not `str`, which json would turn into such."""
+    if depth > _DEEPEST:
+        raise ValueError(f"nested deeper than {_DEEPEST}")
+    if isinstance(value, dict):
+        try:
+            # The quickest look at the types of all keys.
+            "".join(value)
+        except TypeError:
+            raise TypeError("keys must be str") from None
+        value = value.values()
+    if not _SCALARS.issuperset(map(type, value)):
+        for inner in value:
+            if isinstance(inner, dict | list | tuple):
+                _check_keys(inner, depth + 1)
+
+
+def _check_encodable(text: str, attempted: str, what: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{attempted}: {what} holds a lone surrogate") from None
