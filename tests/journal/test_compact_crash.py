@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import groupstore
 from conftest import SLOW
 
 Run = Callable[..., str]
@@ -184,8 +187,54 @@ os.truncate(os.path.join(name + ".archive", new), 20)
 import logging
 logging.disable()
 with opened(name):
-    assert files(name) == [os.path.basename(archive.path)]
+    # What cannot be read whole is left to look at, and counts for nothing.
+    assert len(files(name)) == 2
+    assert len(store.journal.archives()) == 1
     assert len(store.journal.query()) == 1
+    assert store.journal.compact(ALL).entries == 1
 store.close()
 """
     run(SCRIPT + script, tmp_path / "store", "gzip", "", "normal")
+
+
+COPY = """
+import shutil, sys, groupstore
+name, copied = sys.argv[1:]
+for ending in ("", "-wal"):
+    shutil.copyfile(name + ending, copied + ending)
+with groupstore.Store(copied, purge_interval=None) as store:
+    kept = [row["fields"]["n"] for row in store.journal.query()]
+    archived = [entry["fields"]["n"] for archive in store.journal.archives()
+                for entry in groupstore.read_archive(archive.path)]
+    assert sorted(kept + archived) == [0, 1, 2], (kept, archived)
+    assert store.check() == []
+print(len(archived))
+"""
+
+
+def test_a_copy_of_the_database_undoes_nothing(
+    run: Run, path: Path, file_store: groupstore.Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that is made and opened while the original archives does the original no harm."""
+    file_store.journal.append_many([("m", {"n": n}) for n in range(3)])
+    archived = []
+
+    def after(name: str) -> Any:
+        real = getattr(os, name)
+
+        def call(*arguments: Any) -> None:
+            real(*arguments)
+            archived.append(int(run(COPY, path, f"{path}.copy{len(archived)}")))
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", after("fsync"))
+        patch.setattr(os, "rename", after("rename"))
+        archive = file_store.journal.compact(timedelta(days=-1))
+    assert archive is not None
+    # Before and after the file has its name.
+    assert {0, 3} == set(archived)
+    assert file_store.journal.archives() == [archive]
+    assert len(list(groupstore.read_archive(archive.path))) == 3
+    assert file_store.journal.query() == []

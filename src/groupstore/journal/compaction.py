@@ -78,7 +78,7 @@ def compact(engine: Engine, folder: str, committed_before: int, format: str) -> 
         except OSError as error:
             raise storage_error(error, "compact", folder) from error
         with _durable(engine), engine.write("compact", spares_entries=True) as connection:
-            intent = recorded.record(connection, path, format, committed_before)
+            intent = recorded.record(connection, engine.path, path, format, committed_before)
         if intent is None:
             return None
         try:
@@ -112,17 +112,30 @@ def _recover(engine: Engine) -> None:
             return
         intents = recorded.unfinished(connection)
     for intent in intents:
-        if os.path.lexists(intent.path):
-            try:
-                entries = sum(1 for _ in read_archive(intent.path))
-                _settle(engine, intent, entries, os.stat(intent.path).st_size)
-            except (CorruptStoreError, _ChangedError) as error:
-                _logger.warning("the unfinished archive %s is removed: %s", intent.path, error)
-            except OSError as error:
-                raise storage_error(error, "compact", intent.path) from error
-            else:
-                continue
-        _undo(engine, intent)
+        if not _finish(engine, intent):
+            # In a copy of the database, a backup say, the original's process may be at it.
+            if intent.store_path == engine.path:
+                _remove(_temporary(intent.path))
+            with engine.write("compact", spares_entries=True) as connection:
+                recorded.forget(connection, intent)
+
+
+def _finish(engine: Engine, intent: Intent) -> bool:
+    """Mark the entries of an archive that has its name, and so is complete, as archived."""
+    if not os.path.lexists(intent.path):
+        return False
+    try:
+        entries = sum(1 for _ in read_archive(intent.path))
+        _settle(engine, intent, entries, os.stat(intent.path).st_size)
+    except (CorruptStoreError, _ChangedError) as error:
+        # The file stays: what it holds may be nowhere else.
+        _logger.warning("the archive %s is left out of account: %s", intent.path, error)
+        return False
+    except OSError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise storage_error(error, "compact", intent.path) from error
+    return True
 
 
 def _acquire(engine: Engine) -> Callable[[], object] | None:
@@ -237,19 +250,6 @@ def _settle(engine: Engine, intent: Intent, entries: int, size: int) -> None:
         recorded.finish(connection, intent, entries, size)
 
 
-def _undo(engine: Engine, intent: Intent) -> None:
-    """Remove what there is of the archive, and then its intent."""
-    for path in (_temporary(intent.path), intent.path):
-        try:
-            os.unlink(path)  # noqa: PTH108
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except OSError as error:
-            raise storage_error(error, "compact", path) from error
-    with engine.write("compact", spares_entries=True) as connection:
-        recorded.forget(connection, intent)
-
-
 def _undo_quietly(engine: Engine, intent: Intent) -> None:
     """Undo it after a failure; where that fails too it is left for the next recovery."""
     with suppress(StoreError):
@@ -257,4 +257,17 @@ def _undo_quietly(engine: Engine, intent: Intent) -> None:
             # An interrupt may have come after the commit that finished it.
             is_unfinished = intent in recorded.unfinished(connection)
         if is_unfinished:
-            _undo(engine, intent)
+            # The intent last: until it is gone this can be done again.
+            _remove(_temporary(intent.path))
+            _remove(intent.path)
+            with engine.write("compact", spares_entries=True) as connection:
+                recorded.forget(connection, intent)
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)  # noqa: PTH108
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise storage_error(error, "compact", path) from error

@@ -11,6 +11,7 @@ from groupstore.journal.archive import Archive
 
 _TABLE: Final = """CREATE TABLE IF NOT EXISTS groupstore_archives (
     archive_id INTEGER PRIMARY KEY,
+    store_path TEXT NOT NULL,
     path TEXT NOT NULL,
     format TEXT NOT NULL,
     committed_before INTEGER NOT NULL,
@@ -29,7 +30,7 @@ _SELECTED: Final = "archived_at IS NULL AND committed_at < ? AND entry_id <= ?"
 _LAST: Final = """SELECT max(entry_id) FROM journal_entries
     WHERE archived_at IS NULL AND committed_at < ?"""
 _INSERT: Final = """INSERT INTO groupstore_archives
-    (path, format, committed_before, last_entry_id) VALUES (?, ?, ?, ?)"""
+    (store_path, path, format, committed_before, last_entry_id) VALUES (?, ?, ?, ?, ?)"""
 # Texts as blobs: another program's need not be UTF-8.
 _NEXT: Final = f"""SELECT entry_id, CAST(bucket_name AS BLOB), CAST(measurement AS BLOB),
     CAST(fields_json AS BLOB), CAST(tags_json AS BLOB), committed_at FROM journal_entries
@@ -43,6 +44,8 @@ class Intent(NamedTuple):
     """An archive that is being made: of which entries, and where."""
 
     archive_id: int
+    store_path: str
+    """The database that it is of: this one may be a copy."""
     path: str
     format: str
     committed_before: int
@@ -63,7 +66,7 @@ def last_entry(connection: apsw.Connection, committed_before: int) -> int | None
 
 
 def record(
-    connection: apsw.Connection, path: str, format: str, committed_before: int
+    connection: apsw.Connection, store_path: str, path: str, format: str, committed_before: int
 ) -> Intent | None:
     """Note, in a transaction, what is about to be archived; None where there is nothing."""
     last_entry_id = last_entry(connection, committed_before)
@@ -71,16 +74,20 @@ def record(
         return None
     connection.execute(_TABLE)
     connection.execute(_INDEX)
-    connection.execute(_INSERT, (_storable(path), format, committed_before, last_entry_id))
+    paths = (_storable(store_path), _storable(path))
+    connection.execute(_INSERT, (*paths, format, committed_before, last_entry_id))
     archive_id = connection.last_insert_rowid()
-    return Intent(archive_id, path, format, committed_before, last_entry_id)
+    return Intent(archive_id, store_path, path, format, committed_before, last_entry_id)
 
 
 def unfinished(connection: apsw.Connection) -> list[Intent]:
     """The archives that were not finished: being made now, or left by a process that died."""
-    rows = connection.execute("""SELECT archive_id, path, format, committed_before, last_entry_id
-        FROM groupstore_archives WHERE entries IS NULL ORDER BY archive_id""")
-    return [Intent(archive_id, os.fsdecode(path), *rest) for archive_id, path, *rest in rows]
+    rows = connection.execute("""SELECT archive_id, store_path, path, format, committed_before,
+        last_entry_id FROM groupstore_archives WHERE entries IS NULL ORDER BY archive_id""")
+    return [
+        Intent(archive_id, os.fsdecode(store_path), os.fsdecode(path), *rest)
+        for archive_id, store_path, path, *rest in rows
+    ]
 
 
 def finished(connection: apsw.Connection) -> list[Archive]:
