@@ -75,6 +75,50 @@ def test_large_transaction(open_store: Opener) -> None:
     assert settled(write_and_look)
 
 
+def test_child_of_a_fork(run: Callable[..., str], path: Path) -> None:
+    """A child that is forked while the parent's threads write keeps its own log short."""
+    out = run(
+        """
+        import os, sys, threading, groupstore
+        store = groupstore.Store(sys.argv[1], durability="full", purge_interval=None)
+        going = True
+        def write(number):
+            while going:
+                store.set("g", str(number), "x" * 5000)
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+        for thread in threads: thread.start()
+        while store.stats().wal_size < 4 << 20: pass
+        child = os.fork()
+        if child == 0:
+            for step in range(200):
+                store.set_many("child", {str(key): f"{step}" * 20_000 for key in range(8)})
+            print(store.stats().wal_size < 64 << 20, flush=True)
+            store.close()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        going = False
+        for thread in threads: thread.join()
+        store.close()
+        """,
+        path,
+    )
+    assert out.strip() == "True"
+
+
+def test_end_of_the_process(run: Callable[..., str], path: Path) -> None:
+    """A process whose store is left open ends, whatever its threads are doing."""
+    run(
+        """
+        import sys, warnings, groupstore
+        warnings.simplefilter("ignore", ResourceWarning)
+        store = groupstore.Store(sys.argv[1], durability="normal", purge_interval=None)
+        for step in range(300):
+            store.set_many("g", {str(key): f"{step}" * 5000 for key in range(20)})
+        """,
+        path,
+    )
+
+
 def test_thread_ends_with_the_store(path: Path) -> None:
     """No thread is left once the store is closed; one that writes little never starts it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import weakref
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
 
 _logger = logging.getLogger("groupstore")
+
+_running: weakref.WeakSet[Checkpointer] = weakref.WeakSet()
 
 
 class Checkpointer:
@@ -27,23 +30,27 @@ class Checkpointer:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._stopped = False
+        _running.add(self)
 
     def wake(self) -> None:
         """Checkpoint soon. Called by the thread that has the turn to write."""
         self._wake.set()
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=self._run, name="groupstore-checkpoint", daemon=True
-            )
+        if self._stopped or (self._thread is not None and self._thread.is_alive()):
+            return
+        self._thread = threading.Thread(target=self._run, name="groupstore-checkpoint", daemon=True)
+        try:
             self._thread.start()
+        except RuntimeError:
+            # No thread can be had, at the end of the interpreter say: the log is copied at closing.
+            _logger.debug("no thread for the checkpoint", exc_info=True)
 
-    def stop(self) -> None:
-        """End the thread, after the checkpoint that it may be doing."""
+    def stop(self, timeout: float | None = None) -> None:
+        """End the thread, after the checkpoint that it may be doing, or give up waiting."""
         self._stopped = True
         self._wake.set()
         thread = self._thread
         if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join()
+            thread.join(timeout)
 
     def _end(self, _: object) -> None:
         self._stopped = True
@@ -69,3 +76,10 @@ class Checkpointer:
                 # Nothing is lost: what is committed stays in the log, and the next one tries again.
                 _logger.warning("the background checkpoint failed: %s", error)
             del engine
+
+
+@atexit.register
+def _stop_all() -> None:
+    # Before the interpreter is torn down under it: closing a store waits for who is inside SQLite.
+    for checkpointer in list(_running):
+        checkpointer.stop(timeout=10)

@@ -423,7 +423,12 @@ cdef class Engine:
         self.await_and_take_turn(verb)
         if self.batch is not None:
             # Its members are counted as inside SQLite, so no fork and no close is in the way.
-            self.commit_batch(True)
+            try:
+                self.commit_batch(True)
+            except BaseException:
+                # Ctrl-C in the wake-up of a consumer.
+                self.give_turn()
+                raise
         return 0
 
     cdef bint await_and_take_turn(self, str verb) except -1:
@@ -789,15 +794,17 @@ cdef class Engine:
         cdef Batch batch = self.batch
         cdef list own = self.staged[self.staged_before:] if succeeded else []
         cdef bint others_wait = atomic_get(&self.waiting) != 0
-        if (others_wait or batch.members < self.expected_members) and (
-            not atomic_get(&self.suspended) and self.writer.in_transaction()
-        ):
-            self.busy_with = None
-            self.give_turn()
-            self.await_batch(batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US)
-        else:
-            self.commit_batch(False)
-        self.leave_sqlite()
+        try:
+            if (others_wait or batch.members < self.expected_members) and (
+                not atomic_get(&self.suspended) and self.writer.in_transaction()
+            ):
+                self.busy_with = None
+                self.give_turn()
+                self.await_batch(batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US)
+            else:
+                self.commit_batch(False)
+        finally:
+            self.leave_sqlite()
         if batch.error is not None and succeeded:
             kind = type(batch.error) if isinstance(batch.error, StoreError) else StoreError
             raise kind(
@@ -1090,6 +1097,10 @@ cdef class Engine:
         self.cache.after_fork()
         self.cache.detach()
         self.lent = {}
+        # Of the parent's threads, which waited and were woken there.
+        self.expected_members = 0
+        atomic_set(&self.waiting, 0)
+        self.checkpoint_is_due = False
         self.is_new_child = True
         self.dispatcher.after_fork()
         atomic_set(&self.inside, 0)
