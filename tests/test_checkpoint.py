@@ -83,8 +83,10 @@ def test_child_of_a_fork(run: Callable[..., str], path: Path) -> None:
         store = groupstore.Store(sys.argv[1], durability="full", purge_interval=None)
         going = True
         def write(number):
+            step = 0
             while going:
-                store.set("g", str(number), "x" * 5000)
+                step += 1
+                store.set("g", str(number), f"{step}" * 3000)
         threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
         for thread in threads: thread.start()
         while store.stats().wal_size < 4 << 20: pass
