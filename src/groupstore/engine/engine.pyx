@@ -70,6 +70,7 @@ cdef enum:
     # From here on, 32 MiB, writers are held up for the end of a checkpoint: only when all is copied
     # can the log begin anew.
     LONGEST_LOG_FRAMES = 8000
+    CHECKPOINT_ATTEMPTS = 20
     # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
     MOST_CHANGES = 20_000
 
@@ -957,10 +958,22 @@ cdef class Engine:
             self.checkpoint_is_due = False
 
     def finish_checkpoint(self):
-        """Copy the end of the log with the turn held; how many frames the log has."""
+        """Copy the end of the log while nobody writes; how many frames the log has.
+
+        The turn keeps out this process's writers, and SQLite's lock those of others. Where they
+        keep that, they are asked for it a few times only.
+        """
         cdef Connection writer = self.begin_alone(None, False, "checkpoint")
+        frames = self.cache.last_commit.frames
         try:
-            frames, _ = writer.apsw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            for _ in range(CHECKPOINT_ATTEMPTS):
+                try:
+                    frames, _ = writer.apsw.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_FULL)
+                    break
+                except apsw.BusyError:
+                    nap()
+        except apsw.Error as error:
+            raise from_sqlite(error, "checkpoint", self.path) from error
         finally:
             self.finish(writer)
         return frames
