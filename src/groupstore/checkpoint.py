@@ -34,15 +34,21 @@ class Checkpointer:
 
     def wake(self) -> None:
         """Checkpoint soon. Called by the thread that has the turn to write."""
-        self._wake.set()
         if self._stopped or (self._thread is not None and self._thread.is_alive()):
+            self._wake.set()
             return
+        # A new one, as a fork may have copied the old one locked.
+        self._wake = threading.Event()
+        self._wake.set()
         self._thread = threading.Thread(target=self._run, name="groupstore-checkpoint", daemon=True)
         try:
             self._thread.start()
         except RuntimeError:
-            # No thread can be had, at the end of the interpreter say: the log is copied at closing.
+            # None can be had now, at the end of the interpreter say: the next commit asks again.
             _logger.debug("no thread for the checkpoint", exc_info=True)
+            engine = self._engine()
+            if engine is not None:
+                engine.checkpoint_is_due = False
 
     def stop(self, timeout: float | None = None) -> None:
         """End the thread, after the checkpoint that it may be doing, or give up waiting."""

@@ -53,6 +53,9 @@ cdef class Cache:
     cdef wal_header still
     # Where no other process can commit: a count of our own commits.
     cdef wal_header own_header
+    # Counts the mappings: what was noted at one tells nothing at the next, where the header may
+    # look the same, as that of an empty log does.
+    cdef uint64_t mapping
     cdef bint is_alone
     cdef Commit last_commit
     # Whether a commit of our own is under way: a header that differs from the sample may be its.
@@ -74,6 +77,8 @@ cdef class Cache:
     cdef int after_fork(self) noexcept
     cdef bint is_fresh(self) noexcept
     cdef int note(self, wal_header *before) noexcept
+    cdef int look_at_header(self, wal_header *copy) noexcept
+    cdef bint is_at(self, const wal_header *copy) noexcept
     cdef bint is_good(self, CachedGroup group, Entry entry) noexcept
     cdef Entry look_up(self, CachedGroup group, str key)
     cdef CachedGroup fill(self, const wal_header *before, Entry entry)

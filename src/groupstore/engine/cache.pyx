@@ -103,9 +103,7 @@ cdef class Cache:
         self.header = self.still.words
         if is_alone:
             self.header = self.own_header.words
-        # Nobody else can define triggers where nobody else can write.
         self.exact = True
-        self.triggers_known = is_alone
 
     cdef int attach(self, sqlite3 *db) noexcept:
         """Compare with the header that `db` has mapped, from its first read on."""
@@ -117,6 +115,7 @@ cdef class Cache:
 
     cdef int detach(self) noexcept:
         """Forget everything, before the connections that keep the header mapped are closed."""
+        self.mapping += 1
         if not self.is_alone:
             self.header = self.still.words
             self.last_commit.header = NULL
@@ -160,10 +159,21 @@ cdef class Cache:
     cdef int note(self, wal_header *before) noexcept:
         """Take down the header before a read that is to fill the cache."""
         self.misses += 1
+        return self.look_at_header(before)
+
+    cdef int look_at_header(self, wal_header *copy) noexcept:
         visitor_enters(&self.readers)
-        header_copy(self.header, before)
+        header_copy(self.header, copy)
         visitor_leaves(&self.readers)
+        copy.mapping = self.mapping
         return 0
+
+    cdef bint is_at(self, const wal_header *copy) noexcept:
+        """Whether nobody has committed since `copy` was taken."""
+        visitor_enters(&self.readers)
+        cdef bint is_at = copy.mapping == self.mapping and header_equals(self.header, copy)
+        visitor_leaves(&self.readers)
+        return is_at
 
     cdef CachedGroup fill(self, const wal_header *before, Entry entry):
         """Keep what was read outside of any transaction after `before` was noted.
@@ -179,7 +189,9 @@ cdef class Cache:
             spare = new_group(entry.group)
         brief_acquire(&self.lock)
         try:
-            if header_equals(self.sample.words, before) or self.move_on(before):
+            if before.mapping == self.mapping and (
+                header_equals(self.sample.words, before) or self.move_on(before)
+            ):
                 group = self.insert(entry, spare)
         finally:
             brief_release(&self.lock)

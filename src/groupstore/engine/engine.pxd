@@ -103,7 +103,7 @@ cdef class Engine:
     cdef public object on_log_growth
     # How long the log was after the last checkpoint, in frames.
     cdef int checkpointed_frames
-    cdef bint checkpoint_is_due
+    cdef public bint checkpoint_is_due
     # Calls that are inside SQLite; a fork and close() wait until there are none.
     cdef long inside
     cdef long suspended
@@ -133,6 +133,7 @@ cdef class Engine:
     cdef bint take_turn_at_once(self) except -1
     cdef int give_turn(self) except -1
     cdef int open_writer(self) except -1
+    cdef int close_connections(self) except -1
     cdef int set_writer(self, Connection connection) except -1
     cdef int use_header(self, Connection connection) except -1
     cdef Connection idle_connection(self)
@@ -144,14 +145,15 @@ cdef class Engine:
     cdef int join_batch(self, str verb) except -1
     cdef int open_batch(self, str verb) except -1
     cdef int leave_batch(self, bint succeeded, str verb) except -1
-    cdef int commit_batch(self, bint keeps_turn) except -1
-    cdef int await_batch(self, Batch batch, long long slice_us) except -1
+    cdef list commit_batch(self)
+    cdef list await_batch(self, Batch batch, long long slice_us)
     cdef bint watch_log(self) noexcept
     cdef Connection begin_at_once(self, Block block, str verb)
     cdef int hold_writer(self, str verb) except -1
     cdef Connection open_bracket(self, bint several, str verb)
     cdef int finish(self, Connection connection) except -1
     cdef int abandon(self, Connection connection) except -1
+    cdef int undo_bracket(self, Connection writer) except -1
     cdef int stage(self, Kind kind, str group, str key, object value) except -1
     cdef int note_change(self, object change, Py_ssize_t keys) except -1
     cdef int settle_cache(self) except -1

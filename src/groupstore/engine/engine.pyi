@@ -22,6 +22,7 @@ class Engine:
     on_child: Callable[[], None] | None
     on_expired: Callable[[], None] | None
     on_log_growth: Callable[[], None] | None
+    checkpoint_is_due: bool
     def __new__(cls, database: Database) -> Self: ...
     @property
     def config(self) -> StoreConfig: ...

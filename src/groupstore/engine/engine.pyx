@@ -16,7 +16,7 @@ import time
 import apsw
 
 cimport cython
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetInterrupt
 from cpython.pythread cimport (
     NOWAIT_LOCK, PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock,
     PyThread_get_thread_ident, PyThread_release_lock, PyThread_type_lock,
@@ -99,6 +99,13 @@ cdef int nap() noexcept:
 cdef uint64_t current_thread() noexcept:
     """A number that no other thread ever has, unlike the system's, which are used again."""
     return PyThreadState_GetID(PyThreadState_Get())
+
+
+cdef int see_later(object error) noexcept:
+    """Have Ctrl-C, which came where it cannot be let through, come again."""
+    if isinstance(error, KeyboardInterrupt):
+        PyErr_SetInterrupt()
+    return 0
 
 
 cdef object running_task():
@@ -336,6 +343,8 @@ cdef class Engine:
         self.changes = []
         self.changes_known = True
         self.cache = Cache(self.config.cache_size, not self.shared)
+        # In memory there is nobody who could have put a trigger there.
+        self.cache.triggers_known = self.path == ":memory:"
         self.shares_commits = self.path != ":memory:" and self.config.durability == "full"
         if self.path != ":memory:":
             status = os.stat(self.path)
@@ -422,14 +431,10 @@ cdef class Engine:
     cdef int take_turn(self, str verb) except -1:
         """Take the turn, with no transaction of others open."""
         self.await_and_take_turn(verb)
-        if self.batch is not None:
+        while self.batch is not None:
             # Its members are counted as inside SQLite, so no fork and no close is in the way.
-            try:
-                self.commit_batch(True)
-            except BaseException:
-                # Ctrl-C in the wake-up of a consumer.
-                self.give_turn()
-                raise
+            self.announce([], self.commit_batch())
+            self.await_and_take_turn(verb)
         return 0
 
     cdef bint await_and_take_turn(self, str verb) except -1:
@@ -511,6 +516,8 @@ cdef class Engine:
 
     cdef int check_joined(self, Block block, str verb) except -1:
         """Check that a call by the thread that holds the turn may take part."""
+        # A signal handler may call while its thread closes the store.
+        self.check_open(verb)
         if self.busy_with is not None:
             raise StoreError(f"{verb}: this thread is in the middle of {self.busy_with!r}")
         if block is not None and block.state != OPEN:
@@ -527,7 +534,12 @@ cdef class Engine:
             self.is_new_child = False
             if self.on_child is not None:
                 self.on_child()
-        connection = self.connection_to(self.database.connect())
+        # Python code runs here, and with it signal handlers: they must not wait for this thread.
+        self.lend(1)
+        try:
+            connection = self.connection_to(self.database.connect())
+        finally:
+            self.lend(-1)
         # By its name another file may have been opened than the one that the store began with.
         self.look_for_file("open")
         self.use_header(connection)
@@ -650,7 +662,7 @@ cdef class Engine:
             else:
                 self.hold_writer(verb)
                 if self.shares_commits and (
-                    self.expected_members > 1 or atomic_get(&self.waiting)
+                    self.expected_members > 1 or atomic_get(&self.waiting) > 0
                 ):
                     self.open_batch(verb)
         return self.open_bracket(several, verb)
@@ -743,8 +755,7 @@ cdef class Engine:
             writer.count_rows()
             if writer.hold & BRACKET and writer.in_transaction():
                 if writer.hold & (JOINED | SHARING):
-                    writer.run(ROLLBACK_TO, "rollback")
-                    writer.run(RELEASE, "rollback")
+                    self.undo_bracket(writer)
                 else:
                     writer.run(ROLLBACK, "rollback")
         finally:
@@ -755,6 +766,17 @@ cdef class Engine:
                 self.leave_batch(False, self.busy_with)
             else:
                 self.release()
+        return 0
+
+    cdef int undo_bracket(self, Connection writer) except -1:
+        try:
+            writer.run(ROLLBACK_TO, "rollback")
+            writer.run(RELEASE, "rollback")
+        except BaseException:
+            # What is half done must not be committed with the rest.
+            if writer.in_transaction():
+                writer.run(ROLLBACK, "rollback")
+            raise
         return 0
 
     # Sharing a commit with other threads.
@@ -794,18 +816,23 @@ cdef class Engine:
         """
         cdef Batch batch = self.batch
         cdef list own = self.staged[self.staged_before:] if succeeded else []
-        cdef bint others_wait = atomic_get(&self.waiting) != 0
+        cdef bint others_wait = atomic_get(&self.waiting) > 0
+        cdef list wakes = []
         try:
             if (others_wait or batch.members < self.expected_members) and (
                 not atomic_get(&self.suspended) and self.writer.in_transaction()
             ):
                 self.busy_with = None
                 self.give_turn()
-                self.await_batch(batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US)
+                wakes = self.await_batch(
+                    batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US
+                )
             else:
-                self.commit_batch(False)
+                wakes = self.commit_batch()
         finally:
             self.leave_sqlite()
+        if wakes:
+            self.announce([], wakes)
         if batch.error is not None and succeeded:
             kind = type(batch.error) if isinstance(batch.error, StoreError) else StoreError
             raise kind(
@@ -816,8 +843,11 @@ cdef class Engine:
             self.dispatcher.call_back(own)
         return 0
 
-    cdef int await_batch(self, Batch batch, long long slice_us) except -1:
-        """Wait for the commit; where whoever was to do it has given up, do it."""
+    cdef list await_batch(self, Batch batch, long long slice_us):
+        """Wait for the commit; where whoever was to do it has given up, do it.
+
+        Returns whom to wake, which is up to who commits.
+        """
         cdef PyLockStatus status
         while True:
             with nogil:
@@ -826,22 +856,21 @@ cdef class Engine:
                 if status == PY_LOCK_ACQUIRED:
                     PyThread_release_lock(batch.gate)
             if status == PY_LOCK_ACQUIRED:
-                return 0
+                return []
             slice_us = BATCH_SLICE_US
             if self.take_turn_at_once():
                 if self.batch is not batch:
                     self.give_turn()
                     continue
-                self.commit_batch(False)
-                return 0
+                return self.commit_batch()
 
-    cdef int commit_batch(self, bint keeps_turn) except -1:
-        """Commit the open batch, with the turn held, and give the turn back or keep it.
+    cdef list commit_batch(self):
+        """Commit the open batch, with the turn held, give the turn back, and return whom to wake.
 
         What keeps it from being committed is left in `batch.error`, for each of its members.
         """
         cdef Batch batch = self.batch
-        wakes = []
+        cdef list wakes = []
         self.expected_members = batch.members
         self.busy_with = "commit"
         try:
@@ -852,6 +881,7 @@ cdef class Engine:
             self.settle_cache()
         except BaseException as error:
             batch.error = error
+            see_later(error)
             self.staged = []
             if self.cache.is_alone:
                 self.cache.forget_all()
@@ -866,10 +896,9 @@ cdef class Engine:
             self.dispatcher.deliver(events, wakes)
             self.batch = None
             self.busy_with = None
-            if not keeps_turn:
-                self.give_turn()
+            self.give_turn()
             PyThread_release_lock(batch.gate)
-        return self.announce([], wakes)
+        return wakes
 
     cdef int stage(self, Kind kind, str group, str key, object value) except -1:
         """Note an event, to be delivered when what it tells of is committed."""
@@ -901,15 +930,16 @@ cdef class Engine:
         cdef Cache cache = self.cache
         cdef sqlite3_stmt *statement
         # Otherwise everything is forgotten anyhow.
-        if not cache.last_commit.began_at_sample:
+        if not cache.is_alone and not cache.last_commit.began_at_sample:
             return 0
         try:
             statement = self.writer.statement(FOREIGN_TRIGGERS)
             cache.exact = not self.writer.next_row(statement, "commit")
             cache.triggers_known = True
-        except Exception:
+        except BaseException as error:
             # The commit has happened; not to know is to forget what is cached.
             _logger.debug("no look at the triggers", exc_info=True)
+            see_later(error)
         self.writer.settle()
         return 0
 
@@ -1024,16 +1054,23 @@ cdef class Engine:
         atomic_set(&self.closed, 1)
         try:
             self.wait_until_empty()
-            self.dispatcher.close_watchers()
-            self.cache.detach()
-            self.close_idle()
-            if self.writer is not None:
-                if self.path != ":memory:":
-                    self.checkpoint()
-                self.writer.close()
+            try:
+                self.dispatcher.close_watchers()
+            finally:
+                # Whatever the waking of consumers has raised.
+                self.close_connections()
         finally:
             self.give_turn()
         return True
+
+    cdef int close_connections(self) except -1:
+        self.cache.detach()
+        self.close_idle()
+        if self.writer is not None:
+            if self.path != ":memory:":
+                self.checkpoint()
+            self.writer.close()
+        return 0
 
     def checkpoint(self):
         """Copy the WAL into the database as far as readers allow, without waiting for them."""

@@ -212,7 +212,7 @@ cdef class Reading:
         cdef str full = self.full_name(group, "get_many")
         text_argument(full, "get_many", "group")
         cdef list asked = key_list(keys, "get_many")
-        cdef dict found = self.known(group, asked)
+        cdef dict found = self.known(group, asked) if asked else None
         if found is not None:
             return found
         found = {}
@@ -245,14 +245,18 @@ cdef class Reading:
         """What the cache knows of all the keys asked for; None where it does not know one."""
         cdef dict found = {}
         cdef Entry entry
+        cdef wal_header before
+        if self.cache is None:
+            return None
+        self.cache.look_at_header(&before)
         for key in asked:
             entry = self.hit(group, key)
             if entry is None:
                 return None
             if entry.value is not None:
                 found[key] = entry.value
-        # Still so: then all of them are from the state that the first was compared with.
-        return found if self.cache is None or self.cache.is_fresh() else None
+        # Still so: then all of them are from one state.
+        return found if self.cache.is_at(&before) else None
 
     cdef int fetch_many(
         self, Connection connection, str full, object group, list asked, dict found, list entries

@@ -190,8 +190,12 @@ define(
     "SELECT count(*) FROM entries INDEXED BY entries_expires_at_idx WHERE expires_at <= ?1",
     "SELECT count(*) FROM entries WHERE expires_at <= ?1")
 
+# What may change more than a statement says: a trigger, or the conflict clause of a UNIQUE, which
+# has an index beside that of the primary key.
 define(FOREIGN_TRIGGERS, """
-SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT GLOB 'groupstore_*' LIMIT 1""")
+SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name NOT GLOB 'groupstore_*'
+OR type = 'index' AND sql IS NULL AND lower(tbl_name) = 'entries'
+AND name NOT GLOB 'sqlite_autoindex_*_1' LIMIT 1""")
 
 
 cdef int prepare(sqlite3 *db, Query query, bint counted, sqlite3_stmt **statement) noexcept nogil:

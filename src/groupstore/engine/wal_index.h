@@ -12,7 +12,11 @@
 
 #define HEADER_WORDS 6
 
-typedef struct { uint64_t words[HEADER_WORDS]; } wal_header;
+typedef struct {
+    uint64_t words[HEADER_WORDS];
+    /* Which of the process's mappings it was copied from; no part of the comparison. */
+    uint64_t mapping;
+} wal_header;
 
 typedef struct database_file database_file;
 

@@ -7,6 +7,7 @@ from groupstore.engine.sqlite cimport sqlite3
 cdef extern from "wal_index.h":
     ctypedef struct wal_header:
         uint64_t words[6]
+        uint64_t mapping
     bint header_equals(const uint64_t *, const wal_header *) noexcept nogil
     void header_copy(const uint64_t *, wal_header *) noexcept nogil
     void header_move(wal_header *, const wal_header *) noexcept nogil
