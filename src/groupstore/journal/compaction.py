@@ -25,7 +25,7 @@ from groupstore.errors import CorruptStoreError, StoreBusyError, StoreError
 from groupstore.file_system import storage_error
 from groupstore.journal import recorded
 from groupstore.journal.archive import ENDINGS, Archive, Sink, compressed, line_of, read_archive
-from groupstore.journal.folder import make_folder, sync_folder
+from groupstore.journal.folder import ArchiveFolder, make_folder, sync_folder
 from groupstore.journal.recorded import Intent
 
 if TYPE_CHECKING:
@@ -95,15 +95,16 @@ def recover(engine: Engine) -> None:
 
     What fails is logged, and left to the next compaction.
     """
-    release = _acquire(engine)
-    if release is None:
-        return
     try:
-        _recover(engine)
+        release = _acquire(engine)
+        if release is None:
+            return
+        try:
+            _recover(engine)
+        finally:
+            release()
     except StoreError as error:
         _logger.warning("an unfinished archive of %s is left: %s", engine.path, error)
-    finally:
-        release()
 
 
 def _recover(engine: Engine) -> None:
@@ -122,8 +123,10 @@ def _recover(engine: Engine) -> None:
 
 def _finish(engine: Engine, intent: Intent) -> bool:
     """Mark the entries of an archive that has its name, and so is complete, as archived."""
-    if not os.path.lexists(intent.path):
+    path = _place(engine, intent)
+    if path is None:
         return False
+    intent = intent._replace(path=path)
     try:
         entries = sum(1 for _ in read_archive(intent.path))
         _settle(engine, intent, entries, os.stat(intent.path).st_size)
@@ -136,6 +139,19 @@ def _finish(engine: Engine, intent: Intent) -> bool:
             raise
         raise storage_error(error, "compact", intent.path) from error
     return True
+
+
+def _place(engine: Engine, intent: Intent) -> str | None:
+    """Where the archive stands, if it has got its name and is this database's to count on."""
+    places = [intent.path]
+    if intent.store_path != engine.path:
+        name = os.path.basename(intent.path)  # noqa: PTH119 (pathlib is costly to import)
+        own = os.path.join(ArchiveFolder(engine).path(), name)  # noqa: PTH118
+        # Moved, its own folder may have been moved along, or the file be where it was. While
+        # there is an original, its file may yet be undone, and is no place for a copy's entries.
+        is_copy = os.path.lexists(intent.store_path)
+        places = [place for place in (own, intent.path) if not is_copy or place != intent.path]
+    return next(filter(os.path.lexists, places), None)
 
 
 def _acquire(engine: Engine) -> Callable[[], object] | None:

@@ -45,7 +45,7 @@ class Intent(NamedTuple):
 
     archive_id: int
     store_path: str
-    """The database that it is of: this one may be a copy."""
+    """The database that it is of: this one may be a copy, or have been moved."""
     path: str
     format: str
     committed_before: int
@@ -122,10 +122,10 @@ def mark(connection: apsw.Connection, intent: Intent, now_ms: int) -> int:
 
 
 def finish(connection: apsw.Connection, intent: Intent, entries: int, size: int) -> None:
-    """Note that the archive is made."""
+    """Note that the archive is made, and stands at the intent's path."""
     connection.execute(
-        "UPDATE groupstore_archives SET entries = ?, size = ? WHERE archive_id = ?",
-        (entries, size, intent.archive_id),
+        "UPDATE groupstore_archives SET path = ?, entries = ?, size = ? WHERE archive_id = ?",
+        (_storable(intent.path), entries, size, intent.archive_id),
     )
 
 
