@@ -564,6 +564,38 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_archive("a\0b")
 
 
+def test_reading_what_expands_a_lot(tmp_path: Path, run: Run) -> None:
+    """A small file of gigabytes is read by parts, of several frames too, and its end is missed."""
+    script = """
+import io, resource, sys, zstandard, groupstore
+line = b'{"bucket":"b","measurement":"m","fields":{"p":"%s"},"tags":{},"committed_at":1}\\n'
+part = (line % (b"x" * 100_000)) * 10
+made = io.BytesIO()
+with zstandard.ZstdCompressor(write_checksum=True).stream_writer(made, closefd=False) as target:
+    for _ in range(200):
+        target.write(part)
+empty = zstandard.ZstdCompressor().compress(b"")
+data = made.getvalue()
+with open(sys.argv[1], "wb") as file:
+    file.write(empty + data + zstandard.ZstdCompressor().compress(part))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert sum(1 for _ in groupstore.read_archive(sys.argv[1])) == 2010
+grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+assert grown_kb < 40_000, grown_kb
+with open(sys.argv[1], "wb") as file:
+    file.write(data[:-5])
+try:
+    for _ in groupstore.read_archive(sys.argv[1]):
+        pass
+except groupstore.CorruptStoreError as error:
+    assert "line" in str(error)
+else:
+    raise AssertionError("the end was not missed")
+"""
+    pytest.importorskip("resource")
+    run(script, tmp_path / "wide.jsonl.zst")
+
+
 # --- In the background ---------------------------------------------------------------------------
 
 
