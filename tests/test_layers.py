@@ -26,7 +26,7 @@ LAYERS = [
     ["workspace.file_format", "workspace.json_stream", "workspace"],
     ["journal.journal"],
     ["journal.query", "journal.compaction"],
-    ["journal.archive", "journal.folder", "journal.recorded"],
+    ["journal.archive", "journal.folder", "journal.recorded", "journal.spool"],
     ["journal.entry", "journal.rows", "journal"],
     ["dump", "load"],
     ["group", "iteration", "template", "maintenance", "backup", "purge", "checkpoint", "forking"],
