@@ -187,7 +187,7 @@ def test_times_out_of_order(file_store: groupstore.Store, foreign: Foreign) -> N
         ((date(2026, 1, 1),), {}, TypeError),
         ((datetime(2026, 1, 1),), {}, ValueError),  # noqa: DTZ001
         ((ALL,), {"format": "xz"}, ValueError),
-        ((ALL,), {"format": None}, ValueError),
+        ((ALL,), {"format": None}, TypeError),
         ((ALL,), {"output": 5}, TypeError),
         ((ALL,), {"output": b"x"}, TypeError),
         ((ALL,), {"output": ""}, ValueError),
@@ -619,3 +619,25 @@ def test_wrong_retention(value: Any) -> None:
     with pytest.raises(ConfigError, match="archive_after"):
         StoreConfig(archive_after=value)
     assert StoreConfig(archive_after=timedelta(days=1)).archive_after == 86400.0
+
+
+@pytest.mark.parametrize("interval", [None, 0])
+def test_retention_without_purge(interval: Any) -> None:
+    """Where no background purge runs `archive_after` would do nothing: a ConfigError."""
+    with pytest.raises(ConfigError, match=r"archive_after.*purge_interval"):
+        StoreConfig(archive_after=5, purge_interval=interval)
+
+
+def test_a_folder_with_an_archives_name(file_store: groupstore.Store) -> None:
+    """What has an archive's name and is no file is none."""
+    fill(file_store)
+    archive = made(file_store.journal.compact(ALL))
+    Path(archive.path).unlink()
+    Path(archive.path).mkdir()
+    assert file_store.journal.archives() == []
+
+
+def test_a_format_that_is_no_text(store: groupstore.Store) -> None:
+    """It is a TypeError that says so."""
+    with pytest.raises(TypeError, match=r"^compact: format must be str, not list$"):
+        store.journal.compact(ALL, format=[])  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final, Protocol, cast
 
 from groupstore.errors import CorruptStoreError
 from groupstore.file_system import storage_error
@@ -167,7 +167,9 @@ def _zstd_chunks(file: IO[bytes]) -> Iterator[bytes]:
 
     # The library's reader takes a file that ends early for a short one, but then does not come to
     # the frame after it. Its other interface gives all that a chunk decompresses to at once.
-    ended = _Followed(file, zstandard.ZstdCompressor().compress(_AFTER_THE_END))
+    rest = zstandard.ZstdCompressor().compress(_AFTER_THE_END)
+    # No more than `read` is called.
+    ended = cast("IO[bytes]", _Followed(file, rest))
     source = zstandard.ZstdDecompressor().stream_reader(ended, read_across_frames=True)
     held = b""
     try:

@@ -18,8 +18,8 @@ from groupstore.journal.spool import Spool
 from groupstore.opening import Patience
 
 if TYPE_CHECKING:
-    from groupstore.engine.engine import Engine
     from groupstore.journal.flux_sql import CompiledFlux
+    from groupstore.store import Store
 
 _SQL = re.compile(r"(?:SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
 
@@ -29,7 +29,7 @@ class Query:
 
     def __init__(
         self,
-        engine: Engine,
+        store: Store,
         text: str,
         timeout: float | None,
         archives: bool,
@@ -44,7 +44,9 @@ class Query:
         if parameters and not self._is_sql:
             raise QueryError("query: only SQL takes parameters")
         self._flux = None if self._is_sql or not text else _compiled(text, archives)
-        self._engine = engine
+        # Kept alive until the query has run.
+        self._store = store
+        self._engine = store._engine
         self._text = text
         self._timeout = timeout
         self._archives = archives
