@@ -28,6 +28,7 @@ LAYERS = [
     ["journal.query", "journal.compaction"],
     ["journal.archive", "journal.folder", "journal.recorded", "journal.spool"],
     ["journal.entry", "journal.rows", "journal"],
+    ["journal.room"],
     ["dump", "load"],
     ["group", "iteration", "template", "maintenance", "backup", "purge", "checkpoint", "forking"],
     ["opening"],

@@ -294,18 +294,43 @@ def test_failures_leave_nothing(
     ],
 )
 def test_entries_that_no_line_can_hold(
-    file_store: groupstore.Store, foreign: Foreign, column: str, value: str
+    file_store: groupstore.Store,
+    foreign: Foreign,
+    column: str,
+    value: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Another program's entry that is no UTF-8 or JSON is named, and nothing is archived."""
+    """Another program's entry that is no UTF-8 or JSON is named in the log and left out."""
     fill(file_store)
     foreign(f"UPDATE journal_entries SET {column} = {value} WHERE entry_id = 2")
-    with pytest.raises(CorruptStoreError, match="entry 2"):
-        file_store.journal.compact(ALL)
-    assert file_store.journal.archives() == []
+    archive = made(file_store.journal.compact(ALL))
+    assert "entry 2 " in caplog.text
+    assert archive.entries == 2
+    assert [entry["fields"]["n"] for entry in read_archive(archive.path)] == [0, 2]
+    # With nothing else to archive no file is made.
+    assert file_store.journal.compact(ALL) is None
+    assert os.listdir(Path(archive.path).parent) == [Path(archive.path).name]
+    assert file_store.journal.archives() == [archive]
     foreign("UPDATE journal_entries SET bucket_name = 'b', measurement = 'm', fields_json = "
             "'{\n\"n\":\r 1.50}', tags_json = '{}' WHERE entry_id = 2")  # fmt: skip
     archive = made(file_store.journal.compact(ALL))
-    assert [entry["fields"]["n"] for entry in read_archive(archive.path)] == [0, 1.5, 2]
+    assert [entry["fields"]["n"] for entry in read_archive(archive.path)] == [1.5]
+
+
+def test_deep_stacks(file_store: groupstore.Store) -> None:
+    """However deep the stack that they are called from, sound entries are read and archived."""
+    value: Any = 1
+    for _ in range(400):
+        value = [value]
+    file_store.journal.append("m", {"n": value})
+
+    def deep(depth: int, call: Callable[[], Any]) -> Any:
+        return deep(depth - 1, call) if depth else call()
+
+    assert deep(700, file_store.journal.query)[0]["fields"] == {"n": value}
+    archive = made(deep(700, lambda: file_store.journal.compact(ALL)))
+    assert archive.entries == 1
+    assert deep(700, lambda: list(read_archive(archive.path)))[0]["fields"] == {"n": value}
 
 
 def test_entries_that_change_meanwhile(

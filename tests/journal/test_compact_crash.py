@@ -317,3 +317,26 @@ with opened(path) as store:
 assert len(said) == 1 and path in said[0], said
 """
     run(SCRIPT + script, path, "gzip", "", "normal")
+
+
+def test_recovery_knows_what_was_left_out(run: Run, path: Path, foreign: Any) -> None:
+    """After a crash, too, what no line can hold stays, and the others are archived once."""
+    with groupstore.Store(path, purge_interval=None) as store:
+        store.journal.append_many([("m", {"n": n}) for n in range(3)])
+    foreign("UPDATE journal_entries SET fields_json = '{' WHERE entry_id = 2")
+    script = """
+import logging
+logging.disable()
+store = opened(path)
+compaction._settle = lambda *arguments: os._exit(9)
+assert in_child(store.journal.compact, ALL) == 9
+store.close()
+"""
+    run(SCRIPT + script, path, "gzip", "", "normal")
+    with groupstore.Store(path, purge_interval=None) as store:
+        (archive,) = store.journal.archives()
+        assert archive.entries == 2
+        found = [entry["fields"]["n"] for entry in groupstore.read_archive(archive.path)]
+        assert found == [0, 2]
+        sql = "SELECT entry_id FROM journal_entries WHERE archived_at IS NULL"
+        assert store.journal.query(sql) == [{"entry_id": 2}]

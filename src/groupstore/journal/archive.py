@@ -13,6 +13,7 @@ from typing import IO, Any, Final, Protocol, cast
 
 from groupstore.errors import CorruptStoreError
 from groupstore.file_system import storage_error
+from groupstore.journal.room import with_room
 
 NAMES = ("bucket", "measurement", "fields", "tags", "committed_at")
 """What a line holds."""
@@ -135,7 +136,7 @@ class _DamageError(Exception):
 
 def _entry(line: bytes) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = with_room(json.loads, line)
         return {name: entry[name] for name in NAMES}
     except (ValueError, RecursionError, TypeError) as error:
         raise _DamageError(f"no JSON object: {error}") from error

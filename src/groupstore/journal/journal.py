@@ -165,9 +165,9 @@ class Journal:
         compaction. While another thread or process archives this store the call waits.
 
         Raises `ValueError` for a time without zone and an unknown format, `StoreError` inside a
-        transaction, `StoreBusyError` after waiting for `busy_timeout`, `CorruptStoreError` for an
-        entry whose texts are no UTF-8 or no JSON, `StorageError` and `DiskFullError` where the
-        file cannot be written; nothing is archived then.
+        transaction, `StoreBusyError` after waiting for `busy_timeout`, `StorageError` and
+        `DiskFullError` where the file cannot be written; nothing is archived then. An entry of
+        another program whose texts are no UTF-8 or no JSON is left out, with a warning in the log.
         """
         # Here, not above: appending and querying need none of it.
         from groupstore.journal import compaction  # noqa: PLC0415

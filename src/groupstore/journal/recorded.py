@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import apsw
@@ -35,7 +37,8 @@ _INSERT: Final = """INSERT INTO groupstore_archives
 _NEXT: Final = f"""SELECT entry_id, CAST(bucket_name AS BLOB), CAST(measurement AS BLOB),
     CAST(fields_json AS BLOB), CAST(tags_json AS BLOB), committed_at FROM journal_entries
     WHERE {_SELECTED} AND entry_id > ? ORDER BY entry_id"""
-_MARK: Final = f"UPDATE journal_entries SET archived_at = ? WHERE {_SELECTED}"
+_MARK: Final = f"""UPDATE journal_entries SET archived_at = ? WHERE {_SELECTED}
+    AND entry_id NOT IN (SELECT value FROM json_each(?))"""
 
 Row = tuple[int, bytes, bytes, bytes, bytes, int]
 
@@ -115,9 +118,12 @@ def rows_after(
     return batch
 
 
-def mark(connection: apsw.Connection, intent: Intent, now_ms: int) -> int:
-    """Mark the entries as archived, in a transaction; how many."""
-    connection.execute(_MARK, (now_ms, intent.committed_before, intent.last_entry_id))
+def mark(
+    connection: apsw.Connection, intent: Intent, left_out: Collection[int], now_ms: int
+) -> int:
+    """Mark all entries but those left out as archived, in a transaction; how many."""
+    ids = json.dumps(list(left_out))
+    connection.execute(_MARK, (now_ms, intent.committed_before, intent.last_entry_id, ids))
     return connection.changes()
 
 
