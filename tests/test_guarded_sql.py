@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apsw
@@ -10,6 +13,7 @@ import pytest
 
 from groupstore import QueryError
 from groupstore.guarded_sql import beginning, run_guarded
+from model import PATIENCE_S
 
 OWN = frozenset({"t", "v"})
 
@@ -273,3 +277,42 @@ def test_sql_is_begun_after_comments() -> None:
     assert beginning("/* open SELECT") == len("/* open SELECT")
     assert beginning("- SELECT") == 0
     assert beginning("/**/" * 100_000 + "x") == 400_000
+
+
+HEAVY = """WITH RECURSIVE t(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM t)
+    SELECT sum(length(hex(randomblob(4000000 + x % 2)))) AS s FROM t"""
+
+
+def test_timeout_of_heavy_steps(connection: apsw.Connection) -> None:
+    """The timeout is kept where few steps do much, and the connection goes on as before."""
+    begun = time.monotonic()
+    with pytest.raises(QueryError, match="timeout"):
+        rows(connection, HEAVY, timeout=0.05)
+    # Ten thousand steps of it take some 10 s.
+    assert time.monotonic() - begun < 3
+    assert rows(connection, "SELECT count(*) AS n FROM t", timeout=5) == [{"n": 2}]
+
+
+def test_timeout_beside_a_busy_thread(
+    connection: apsw.Connection, threads: ThreadPoolExecutor
+) -> None:
+    """The timeout is kept where another thread keeps the interpreter busy."""
+    ended = threading.Event()
+
+    def spin() -> None:
+        while not ended.is_set():
+            pass
+
+    busy = threads.submit(spin)
+    try:
+        with pytest.raises(QueryError, match="timeout"):
+            rows(connection, HEAVY, timeout=0.05)
+    finally:
+        ended.set()
+    busy.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize("timeout", [10**400, float("inf"), 1e300])
+def test_endless_timeouts(connection: apsw.Connection, timeout: float) -> None:
+    """A timeout longer than any machine runs is none."""
+    assert rows(connection, "SELECT a FROM t", timeout=timeout) == [{"a": 1}, {"a": 2}]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from groupstore import file_system
+from groupstore import file_system, schema
 from groupstore.errors import from_sqlite
 from groupstore.progress import Progress, refuse_uncallable
 from groupstore.snapshot import snapshot
@@ -48,5 +48,8 @@ def _copy(source: apsw.Connection, temporary: str, progress: Progress | None) ->
                 job.step(_PAGES_PER_STEP)
                 if progress is not None:
                     progress(job.page_count - job.remaining, job.page_count)
+        # An archive that is being made is the original's; here its entries are not archived.
+        if schema.has_unfinished_archives(source):
+            schema.forget_unfinished_archives(copy)
     finally:
         copy.close()

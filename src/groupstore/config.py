@@ -79,6 +79,11 @@ class StoreConfig:
             raise ConfigError("read_only=True: a store in memory would stay empty")
         if self.read_only and self.exclusive:
             raise ConfigError("read_only=True: exclusive=True locks the file for writing")
+        if self.archive_after is not None and not self.purge_interval:
+            raise ConfigError(
+                f"archive_after={self.archive_after!r}: purge_interval={self.purge_interval!r}"
+                " means that no background purge archives"
+            )
 
 
 @dataclass(frozen=True)

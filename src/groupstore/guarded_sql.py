@@ -2,7 +2,7 @@
 
 import functools
 import re
-import time
+import threading
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -115,16 +115,42 @@ def interrupted_after(connection: apsw.Connection, timeout: float | None) -> Ite
 
     Without a timeout too, a KeyboardInterrupt gets through to a statement that runs for long.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
 
-    def is_over() -> bool:
-        return deadline is not None and time.monotonic() >= deadline
+    def goes_on() -> bool:
+        return False
 
-    connection.set_progress_handler(is_over, _STEPS_BETWEEN_LOOKS, id=is_over)
+    connection.set_progress_handler(goes_on, _STEPS_BETWEEN_LOOKS, id=goes_on)
+    try:
+        if timeout is None:
+            yield
+        else:
+            with _alarm(connection, timeout):
+                yield
+    finally:
+        connection.set_progress_handler(None, id=goes_on)
+
+
+@contextmanager
+def _alarm(connection: apsw.Connection, timeout: float) -> Iterator[None]:
+    """Interrupt what the connection does after that time, from a thread of its own.
+
+    A progress handler that looks at a clock would have to be called every few steps, each of which
+    may work on 16 MiB, and would wait for the interpreter each time that another thread is busy.
+    """
+    ended = threading.Event()
+
+    def wait() -> None:
+        if not ended.wait(min(timeout, threading.TIMEOUT_MAX)):
+            connection.interrupt()
+
+    thread = threading.Thread(target=wait, name="groupstore-timeout", daemon=True)
+    thread.start()
     try:
         yield
     finally:
-        connection.set_progress_handler(None, id=is_over)
+        ended.set()
+        # Until it has ended it might interrupt what comes after.
+        thread.join()
 
 
 class _RefusedError(Exception):

@@ -226,6 +226,11 @@ def has_unfinished_archives(connection: apsw.Connection) -> bool:
     return bool(connection.execute(sql).fetchall())
 
 
+def forget_unfinished_archives(connection: apsw.Connection) -> None:
+    """Take the entries of unfinished archives for not archived; for a copy of the database."""
+    connection.execute("DELETE FROM groupstore_archives WHERE entries IS NULL")
+
+
 def recount(connection: apsw.Connection) -> None:
     """Count all rows anew; to be called inside a transaction that may write."""
     connection.execute("DELETE FROM groupstore_groups")

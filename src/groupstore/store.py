@@ -19,6 +19,7 @@ from groupstore.scope import ScopedStore
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from groupstore.journal.folder import ArchiveFolder
     from groupstore.journal.journal import Journal
     from groupstore.progress import Progress
     from groupstore.workspace.state_folder import StateFolder
@@ -40,7 +41,7 @@ class Store(OpenFace):
     _purger: Purger | None
     _checkpointer: Checkpointer | None
     _state_folder: StateFolder | None
-    _journal: Journal | None
+    _archive_folder: ArchiveFolder | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
         return cls.from_config(StoreConfig(path=path, **options))
@@ -63,7 +64,7 @@ class Store(OpenFace):
         self._purger = None
         self._checkpointer = None
         self._state_folder = None
-        self._journal = None
+        self._archive_folder = None
         if database.has_unfinished_archives:
             from groupstore.journal.compaction import recover  # noqa: PLC0415 (after crashes)
 
@@ -112,8 +113,8 @@ class Store(OpenFace):
             self._checkpointer.stop()
         if self._state_folder is not None:
             self._state_folder.close(self)
-        if self._journal is not None:
-            self._journal._folder.close()
+        if self._archive_folder is not None:
+            self._archive_folder.close()
 
     def __enter__(self) -> Self:
         self._engine.check_open("enter")
@@ -195,14 +196,20 @@ class Store(OpenFace):
     @property
     def journal(self) -> Journal:
         """Append-only records in the same file, with queries over them and archives."""
+        # Loads what a store without a journal does not need.
+        from groupstore.journal.journal import Journal  # noqa: PLC0415
+
+        # Made anew each time, as it keeps the store alive.
+        return Journal(self)
+
+    def _archives_in(self) -> ArchiveFolder:
+        from groupstore.journal.folder import ArchiveFolder  # noqa: PLC0415 (as above)
+
         # Two threads would each make one.
         with forking.opening:
-            if self._journal is None:
-                # Loads what a store without a journal does not need.
-                from groupstore.journal.journal import Journal  # noqa: PLC0415
-
-                self._journal = Journal(self._engine)
-            return self._journal
+            if self._archive_folder is None:
+                self._archive_folder = ArchiveFolder(self._engine)
+            return self._archive_folder
 
     def stats(self) -> maintenance.Stats:
         """Sizes and counts, as of now."""

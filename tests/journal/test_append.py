@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -69,7 +70,6 @@ def test_entry(store: groupstore.Store) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         entry.id = 2  # type: ignore[misc]
     assert store.journal.append("view").fields == store.journal.append("view", {}, {}).tags == {}
-    assert store.journal is store.journal
 
 
 @given(measurement=NAMES.filter(bool), fields=st.dictionaries(NAMES, JSON, max_size=3),
@@ -283,7 +283,6 @@ def test_closed(store: groupstore.Store) -> None:
     ):
         with pytest.raises(StoreClosedError):
             call()
-    assert store.journal is journal
 
 
 def test_import_is_lazy(run: Run, path: Path) -> None:
@@ -329,3 +328,46 @@ store.close()
 """,
         path,
     )
+
+
+def test_the_journal_keeps_its_store() -> None:
+    """A journal, or an iterator that was not begun, is enough to keep the store open."""
+    journal = groupstore.Store(purge_interval=None).journal
+    gc.collect()
+    journal.append("m")
+    rows = journal.iter_query()
+    del journal
+    gc.collect()
+    with pytest.warns(ResourceWarning):
+        assert [row["measurement"] for row in rows] == ["m"]
+        del rows
+
+
+def test_a_forgotten_store_is_collected() -> None:
+    """A store whose journal was used goes with its last reference."""
+    store = groupstore.Store(purge_interval=None)
+    store.journal.append("m")
+    gc.disable()
+    try:
+        with pytest.warns(ResourceWarning, match="unclosed"):
+            del store
+    finally:
+        gc.enable()
+
+
+def test_messages_begin_with_the_call(store: groupstore.Store) -> None:
+    """A message tells once what was called, also on a closed store."""
+    journal = store.journal
+    calls: list[tuple[Any, str]] = [
+        (lambda: journal.append("m", 5), r"^append: fields must be a mapping, not int$"),
+        (lambda: journal.append_many(None), r"^append_many: entries must be an iterable, not None"),
+    ]
+    for call, message in calls:
+        with pytest.raises(TypeError, match=message):
+            call()
+    store.close()
+    with pytest.raises(groupstore.StoreClosedError, match=r"^append: "):
+        journal.append("m")
+    for entries in ([], [("m",)]):
+        with pytest.raises(groupstore.StoreClosedError, match=r"^append_many: "):
+            journal.append_many(entries)

@@ -187,7 +187,7 @@ def test_times_out_of_order(file_store: groupstore.Store, foreign: Foreign) -> N
         ((date(2026, 1, 1),), {}, TypeError),
         ((datetime(2026, 1, 1),), {}, ValueError),  # noqa: DTZ001
         ((ALL,), {"format": "xz"}, ValueError),
-        ((ALL,), {"format": None}, ValueError),
+        ((ALL,), {"format": None}, TypeError),
         ((ALL,), {"output": 5}, TypeError),
         ((ALL,), {"output": b"x"}, TypeError),
         ((ALL,), {"output": ""}, ValueError),
@@ -294,18 +294,43 @@ def test_failures_leave_nothing(
     ],
 )
 def test_entries_that_no_line_can_hold(
-    file_store: groupstore.Store, foreign: Foreign, column: str, value: str
+    file_store: groupstore.Store,
+    foreign: Foreign,
+    column: str,
+    value: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Another program's entry that is no UTF-8 or JSON is named, and nothing is archived."""
+    """Another program's entry that is no UTF-8 or JSON is named in the log and left out."""
     fill(file_store)
     foreign(f"UPDATE journal_entries SET {column} = {value} WHERE entry_id = 2")
-    with pytest.raises(CorruptStoreError, match="entry 2"):
-        file_store.journal.compact(ALL)
-    assert file_store.journal.archives() == []
+    archive = made(file_store.journal.compact(ALL))
+    assert "entry 2 " in caplog.text
+    assert archive.entries == 2
+    assert [entry["fields"]["n"] for entry in read_archive(archive.path)] == [0, 2]
+    # With nothing else to archive no file is made.
+    assert file_store.journal.compact(ALL) is None
+    assert os.listdir(Path(archive.path).parent) == [Path(archive.path).name]
+    assert file_store.journal.archives() == [archive]
     foreign("UPDATE journal_entries SET bucket_name = 'b', measurement = 'm', fields_json = "
             "'{\n\"n\":\r 1.50}', tags_json = '{}' WHERE entry_id = 2")  # fmt: skip
     archive = made(file_store.journal.compact(ALL))
-    assert [entry["fields"]["n"] for entry in read_archive(archive.path)] == [0, 1.5, 2]
+    assert [entry["fields"]["n"] for entry in read_archive(archive.path)] == [1.5]
+
+
+def test_deep_stacks(file_store: groupstore.Store) -> None:
+    """However deep the stack that they are called from, sound entries are read and archived."""
+    value: Any = 1
+    for _ in range(400):
+        value = [value]
+    file_store.journal.append("m", {"n": value})
+
+    def deep(depth: int, call: Callable[[], Any]) -> Any:
+        return deep(depth - 1, call) if depth else call()
+
+    assert deep(700, file_store.journal.query)[0]["fields"] == {"n": value}
+    archive = made(deep(700, lambda: file_store.journal.compact(ALL)))
+    assert archive.entries == 1
+    assert deep(700, lambda: list(read_archive(archive.path)))[0]["fields"] == {"n": value}
 
 
 def test_entries_that_change_meanwhile(
@@ -564,6 +589,38 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
         read_archive("a\0b")
 
 
+def test_reading_what_expands_a_lot(tmp_path: Path, run: Run) -> None:
+    """A small file of gigabytes is read by parts, of several frames too, and its end is missed."""
+    script = """
+import io, resource, sys, zstandard, groupstore
+line = b'{"bucket":"b","measurement":"m","fields":{"p":"%s"},"tags":{},"committed_at":1}\\n'
+part = (line % (b"x" * 100_000)) * 10
+made = io.BytesIO()
+with zstandard.ZstdCompressor(write_checksum=True).stream_writer(made, closefd=False) as target:
+    for _ in range(200):
+        target.write(part)
+empty = zstandard.ZstdCompressor().compress(b"")
+data = made.getvalue()
+with open(sys.argv[1], "wb") as file:
+    file.write(empty + data + zstandard.ZstdCompressor().compress(part))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert sum(1 for _ in groupstore.read_archive(sys.argv[1])) == 2010
+grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+assert grown_kb < 40_000, grown_kb
+with open(sys.argv[1], "wb") as file:
+    file.write(data[:-5])
+try:
+    for _ in groupstore.read_archive(sys.argv[1]):
+        pass
+except groupstore.CorruptStoreError as error:
+    assert "line" in str(error)
+else:
+    raise AssertionError("the end was not missed")
+"""
+    pytest.importorskip("resource")
+    run(script, tmp_path / "wide.jsonl.zst")
+
+
 # --- In the background ---------------------------------------------------------------------------
 
 
@@ -587,3 +644,25 @@ def test_wrong_retention(value: Any) -> None:
     with pytest.raises(ConfigError, match="archive_after"):
         StoreConfig(archive_after=value)
     assert StoreConfig(archive_after=timedelta(days=1)).archive_after == 86400.0
+
+
+@pytest.mark.parametrize("interval", [None, 0])
+def test_retention_without_purge(interval: Any) -> None:
+    """Where no background purge runs `archive_after` would do nothing: a ConfigError."""
+    with pytest.raises(ConfigError, match=r"archive_after.*purge_interval"):
+        StoreConfig(archive_after=5, purge_interval=interval)
+
+
+def test_a_folder_with_an_archives_name(file_store: groupstore.Store) -> None:
+    """What has an archive's name and is no file is none."""
+    fill(file_store)
+    archive = made(file_store.journal.compact(ALL))
+    Path(archive.path).unlink()
+    Path(archive.path).mkdir()
+    assert file_store.journal.archives() == []
+
+
+def test_a_format_that_is_no_text(store: groupstore.Store) -> None:
+    """It is a TypeError that says so."""
+    with pytest.raises(TypeError, match=r"^compact: format must be str, not list$"):
+        store.journal.compact(ALL, format=[])  # type: ignore[arg-type]

@@ -325,3 +325,30 @@ with groupstore.Store("store.db", read_only=True) as store:
         run(script, folder)
     finally:
         folder.chmod(0o700)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_between_two_rows(run: Callable[..., str], path: Path) -> None:
+    """Parent and child each get the rest of the rows, whichever reads first."""
+    script = """
+import os, sys, groupstore
+store = groupstore.Store(sys.argv[1], purge_interval=None, durability="normal")
+store.journal.append_many([("m", {"n": n, "pad": "x" * 1000}) for n in range(3000)])
+rows = store.journal.iter_query()
+next(rows)
+pid = os.fork()
+seen = [row["fields"]["n"] for row in rows] if pid == 0 else []
+if pid == 0:
+    os._exit(0 if seen == list(range(1, 3000)) else 1)
+assert os.waitpid(pid, 0)[1] == 0
+assert [row["fields"]["n"] for row in rows] == list(range(1, 3000))
+store.close()
+"""
+    run(script, path)
+
+
+@pytest.mark.parametrize("timeout", [10**400, float("inf")])
+def test_endless_timeouts(journal: Any, timeout: float) -> None:
+    """A timeout longer than any machine runs is none."""
+    for text in ("", "SELECT * FROM journal_entries", 'from(bucket: "store")'):
+        assert len(journal.query(text, timeout=timeout)) == 3

@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final, Protocol, cast
 
 from groupstore.errors import CorruptStoreError
 from groupstore.file_system import storage_error
+from groupstore.journal.room import with_room
 
 NAMES = ("bucket", "measurement", "fields", "tags", "committed_at")
 """What a line holds."""
@@ -29,6 +30,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 _CHUNK_BYTES = 64 * 1024
+
+# No line of JSON begins with it.
+_AFTER_THE_END = b"\0end"
 
 _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -132,7 +136,7 @@ class _DamageError(Exception):
 
 def _entry(line: bytes) -> dict[str, Any]:
     try:
-        entry = json.loads(line)
+        entry = with_room(json.loads, line)
         return {name: entry[name] for name in NAMES}
     except (ValueError, RecursionError, TypeError) as error:
         raise _DamageError(f"no JSON object: {error}") from error
@@ -162,17 +166,33 @@ def _gzip_chunks(file: IO[bytes]) -> Iterator[bytes]:
 def _zstd_chunks(file: IO[bytes]) -> Iterator[bytes]:
     import zstandard  # noqa: PLC0415 (only archives of this format need it)
 
-    # By hand: the library's own reader takes a file that ends early for a short one.
-    decompressor = zstandard.ZstdDecompressor()
-    frame = decompressor.decompressobj()
+    # The library's reader takes a file that ends early for a short one, but then does not come to
+    # the frame after it. Its other interface gives all that a chunk decompresses to at once.
+    rest = zstandard.ZstdCompressor().compress(_AFTER_THE_END)
+    # No more than `read` is called.
+    ended = cast("IO[bytes]", _Followed(file, rest))
+    source = zstandard.ZstdDecompressor().stream_reader(ended, read_across_frames=True)
+    held = b""
     try:
-        while compressed := file.read(_CHUNK_BYTES):
-            while compressed:
-                if frame.eof:
-                    frame = decompressor.decompressobj()
-                yield frame.decompress(compressed)
-                compressed = frame.unused_data
+        while chunk := source.read(_CHUNK_BYTES):
+            chunk = held + chunk
+            held = chunk[-len(_AFTER_THE_END) :]
+            yield chunk[: -len(_AFTER_THE_END)]
     except zstandard.ZstdError as error:
         raise _DamageError(str(error)) from error
-    if not frame.eof:
+    if held != _AFTER_THE_END:
         raise _DamageError("the file ends early")
+
+
+class _Followed:
+    """A file, and some bytes after its end."""
+
+    def __init__(self, file: IO[bytes], rest: bytes) -> None:
+        self._file = file
+        self._rest = rest
+
+    def read(self, size: int) -> bytes:
+        data = self._file.read(size)
+        if not data:
+            data, self._rest = self._rest[:size], self._rest[size:]
+        return data

@@ -24,9 +24,10 @@ from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError, StoreBusyError, StoreError
 from groupstore.file_system import storage_error
 from groupstore.journal import recorded
-from groupstore.journal.archive import ENDINGS, Archive, Sink, compressed, line_of, read_archive
-from groupstore.journal.folder import make_folder, sync_folder
+from groupstore.journal.archive import ENDINGS, Archive, compressed, line_of, read_archive
+from groupstore.journal.folder import ArchiveFolder, make_folder, sync_folder
 from groupstore.journal.recorded import Intent
+from groupstore.journal.room import with_room
 
 if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
@@ -82,12 +83,16 @@ def compact(engine: Engine, folder: str, committed_before: int, format: str) -> 
         if intent is None:
             return None
         try:
-            entries, size = _write(engine, intent)
-            _settle(engine, intent, entries, size)
+            lines = _Lines(engine, intent)
+            size = _write(intent, lines)
+            if lines.count == 0:
+                _undo(engine, intent)
+                return None
+            _settle(engine, intent, lines, size)
         except BaseException:
             _undo_quietly(engine, intent)
             raise
-        return Archive(path, entries, format, size)
+        return Archive(path, lines.count, format, size)
 
 
 def recover(engine: Engine) -> None:
@@ -95,15 +100,16 @@ def recover(engine: Engine) -> None:
 
     What fails is logged, and left to the next compaction.
     """
-    release = _acquire(engine)
-    if release is None:
-        return
     try:
-        _recover(engine)
+        release = _acquire(engine)
+        if release is None:
+            return
+        try:
+            _recover(engine)
+        finally:
+            release()
     except StoreError as error:
         _logger.warning("an unfinished archive of %s is left: %s", engine.path, error)
-    finally:
-        release()
 
 
 def _recover(engine: Engine) -> None:
@@ -122,11 +128,19 @@ def _recover(engine: Engine) -> None:
 
 def _finish(engine: Engine, intent: Intent) -> bool:
     """Mark the entries of an archive that has its name, and so is complete, as archived."""
-    if not os.path.lexists(intent.path):
+    path = _place(engine, intent)
+    if path is None:
         return False
+    intent = intent._replace(path=path)
     try:
         entries = sum(1 for _ in read_archive(intent.path))
-        _settle(engine, intent, entries, os.stat(intent.path).st_size)
+        # Once more, to know what is in the file and what was left out of it.
+        lines = _Lines(engine, intent)
+        for _ in lines:
+            pass
+        if lines.count != entries:
+            raise _changed(intent)
+        _settle(engine, intent, lines, os.stat(intent.path).st_size)
     except (CorruptStoreError, _ChangedError) as error:
         # The file stays: what it holds may be nowhere else.
         _logger.warning("the archive %s is left out of account: %s", intent.path, error)
@@ -136,6 +150,19 @@ def _finish(engine: Engine, intent: Intent) -> bool:
             raise
         raise storage_error(error, "compact", intent.path) from error
     return True
+
+
+def _place(engine: Engine, intent: Intent) -> str | None:
+    """Where the archive stands, if it has got its name and is this database's to count on."""
+    places = [intent.path]
+    if intent.store_path != engine.path:
+        name = os.path.basename(intent.path)  # noqa: PTH119 (pathlib is costly to import)
+        own = os.path.join(ArchiveFolder(engine).path(), name)  # noqa: PTH118
+        # Moved, its own folder may have been moved along, or the file be where it was. While
+        # there is an original, its file may yet be undone, and is no place for a copy's entries.
+        is_copy = os.path.lexists(intent.store_path)
+        places = [place for place in (own, intent.path) if not is_copy or place != intent.path]
+    return next(filter(os.path.lexists, places), None)
 
 
 def _acquire(engine: Engine) -> Callable[[], object] | None:
@@ -200,17 +227,20 @@ def _temporary(path: str) -> str:
     return os.path.join(folder, f".{name}.new")  # noqa: PTH118
 
 
-def _write(engine: Engine, intent: Intent) -> tuple[int, int]:
-    """Write the file and give it its name; how many entries and bytes it has."""
+def _write(intent: Intent, lines: _Lines) -> int:
+    """Write the file and, unless it is empty, give it its name; how many bytes it has."""
     temporary = _temporary(intent.path)
     try:
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             with compressed(file, intent.format) as target:
-                entries = _write_entries(engine, intent, target)
+                for line in lines:
+                    target.write(line)
             file.flush()
             os.fsync(descriptor)
             size = os.fstat(descriptor).st_size
+        if lines.count == 0:
+            return size
         os.rename(temporary, intent.path)  # noqa: PTH104
         sync_folder(os.path.dirname(intent.path))  # noqa: PTH120
     except OSError as error:
@@ -218,36 +248,58 @@ def _write(engine: Engine, intent: Intent) -> tuple[int, int]:
         if isinstance(error, StoreError):
             raise
         raise storage_error(error, "compact", intent.path) from error
-    return entries, size
+    return size
 
 
-def _write_entries(engine: Engine, intent: Intent, target: Sink) -> int:
-    entries = 0
-    last_id = -(2**63)
-    while True:
-        with engine.read("compact") as connection:
-            batch = recorded.rows_after(connection, intent, last_id, _BATCH_BYTES)
-        if not batch:
-            return entries
-        for entry_id, *texts, committed_at in batch:
-            try:
-                bucket, measurement, fields, tags = (text.decode() for text in texts)
-                target.write(line_of(bucket, measurement, fields, tags, committed_at))
-            except (ValueError, RecursionError) as error:
-                raise CorruptStoreError(
-                    f"compact: {engine.path}: entry {entry_id} cannot be archived: {error}"
-                ) from error
-        entries += len(batch)
-        last_id = batch[-1][0]
+class _Lines:
+    """The lines of an archive, and what could not be made one, known once all were iterated over.
 
+    Another program's row that is no UTF-8 or JSON is left out, and stays in the table: else it
+    would keep all others from ever being archived.
+    """
 
-def _settle(engine: Engine, intent: Intent, entries: int, size: int) -> None:
-    with engine.write("compact", spares_entries=True) as connection:
-        if recorded.mark(connection, intent, now_ms()) != entries:
-            raise _ChangedError(
-                f"compact: another program changed the entries that are in {intent.path}"
+    def __init__(self, engine: Engine, intent: Intent) -> None:
+        self._engine = engine
+        self._intent = intent
+        self.count = 0
+        self.left_out: list[int] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        last_id = -(2**63)
+        while batch := self._batch_after(last_id):
+            for entry_id, *texts, committed_at in batch:
+                try:
+                    bucket, measurement, fields, tags = (text.decode() for text in texts)
+                    line = with_room(line_of, bucket, measurement, fields, tags, committed_at)
+                except (ValueError, RecursionError) as error:
+                    self._leave_out(entry_id, error)
+                    continue
+                self.count += 1
+                yield line
+            last_id = batch[-1][0]
+
+    def _batch_after(self, entry_id: int) -> list[recorded.Row]:
+        with self._engine.read("compact") as connection:
+            return recorded.rows_after(connection, self._intent, entry_id, _BATCH_BYTES)
+
+    def _leave_out(self, entry_id: int, error: Exception) -> None:
+        # One: a row stays, and is met by each compaction.
+        if not self.left_out:
+            _logger.warning(
+                "compact: %s: entry %d cannot be archived: %s", self._engine.path, entry_id, error
             )
-        recorded.finish(connection, intent, entries, size)
+        self.left_out.append(entry_id)
+
+
+def _settle(engine: Engine, intent: Intent, lines: _Lines, size: int) -> None:
+    with engine.write("compact", spares_entries=True) as connection:
+        if recorded.mark(connection, intent, lines.left_out, now_ms()) != lines.count:
+            raise _changed(intent)
+        recorded.finish(connection, intent, lines.count, size)
+
+
+def _changed(intent: Intent) -> _ChangedError:
+    return _ChangedError(f"compact: another program changed the entries that are in {intent.path}")
 
 
 def _undo_quietly(engine: Engine, intent: Intent) -> None:
@@ -257,11 +309,15 @@ def _undo_quietly(engine: Engine, intent: Intent) -> None:
             # An interrupt may have come after the commit that finished it.
             is_unfinished = intent in recorded.unfinished(connection)
         if is_unfinished:
-            # The intent last: until it is gone this can be done again.
-            _remove(_temporary(intent.path))
-            _remove(intent.path)
-            with engine.write("compact", spares_entries=True) as connection:
-                recorded.forget(connection, intent)
+            _undo(engine, intent)
+
+
+def _undo(engine: Engine, intent: Intent) -> None:
+    # The intent last: until it is gone this can be done again.
+    _remove(_temporary(intent.path))
+    _remove(intent.path)
+    with engine.write("compact", spares_entries=True) as connection:
+        recorded.forget(connection, intent)
 
 
 def _remove(path: str) -> None:

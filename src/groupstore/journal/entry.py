@@ -56,11 +56,11 @@ def encode_fields(fields: Mapping[str, Any] | None, attempted: str) -> Document:
     if not fields:
         _check_mapping(fields, attempted, "fields")
         return Document("{}", {})
+    # A mapping that is no dict has no JSON.
+    if type(fields) is not dict:
+        _check_mapping(fields, attempted, "fields")
+        fields = dict(fields)
     try:
-        # A mapping that is no dict has no JSON.
-        if type(fields) is not dict:
-            _check_mapping(fields, attempted, "fields")
-            fields = dict(fields)
         text = _to_json(fields)
         # The quickest look at the types of all keys, and then of all values.
         "".join(fields)

@@ -16,14 +16,13 @@ from groupstore.journal.entry import (
     encode_fields,
     encode_tags,
 )
-from groupstore.journal.folder import ArchiveFolder
 from groupstore.journal.query import Query
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from groupstore.engine.engine import Engine
     from groupstore.journal.archive import Archive
+    from groupstore.store import Store
 
 _INSERT = """INSERT INTO journal_entries
     (bucket_name, measurement, fields_json, tags_json, committed_at) VALUES (?, ?, ?, ?, ?)"""
@@ -39,10 +38,10 @@ class Journal:
     it, and queries see what it wrote.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._bucket = engine.config.journal_bucket
-        self._folder = ArchiveFolder(engine)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._engine = store._engine
+        self._bucket = self._engine.config.journal_bucket
 
     def append(
         self,
@@ -59,6 +58,7 @@ class Journal:
         check_measurement(measurement, "append")
         fields_json, own_fields = encode_fields(fields, "append")
         tags_json, own_tags = encode_tags(tags, "append")
+        self._engine.check_open("append")
         self._refuse_read_only("append")
         with self._engine.write("append", spares_entries=True) as connection:
             # Read with the write lock held, so that times follow the order of commits.
@@ -78,10 +78,14 @@ class Journal:
         tuple of one to three of them in that order. Raises what `append` does, naming the entry
         by its index from 0.
         """
+        if not isinstance(entries, Iterable):
+            raise TypeError(
+                f"append_many: entries must be an iterable, not {type(entries).__name__}"
+            )
         prepared = [_prepared(entry, index) for index, entry in enumerate(entries)]
+        self._engine.check_open("append_many")
         self._refuse_read_only("append_many")
         if not prepared:
-            self._engine.check_open("append_many")
             return []
         with self._engine.write("append_many", spares_entries=True) as connection:
             committed_at = now_ms()
@@ -161,15 +165,17 @@ class Journal:
         compaction. While another thread or process archives this store the call waits.
 
         Raises `ValueError` for a time without zone and an unknown format, `StoreError` inside a
-        transaction, `StoreBusyError` after waiting for `busy_timeout`, `CorruptStoreError` for an
-        entry whose texts are no UTF-8 or no JSON, `StorageError` and `DiskFullError` where the
-        file cannot be written; nothing is archived then.
+        transaction, `StoreBusyError` after waiting for `busy_timeout`, `StorageError` and
+        `DiskFullError` where the file cannot be written; nothing is archived then. An entry of
+        another program whose texts are no UTF-8 or no JSON is left out, with a warning in the log.
         """
         # Here, not above: appending and querying need none of it.
         from groupstore.journal import compaction  # noqa: PLC0415
         from groupstore.journal.archive import ENDINGS  # noqa: PLC0415
 
         committed_before = compaction.cutoff_ms(before)
+        if not isinstance(format, str):
+            raise TypeError(f"compact: format must be str, not {type(format).__name__}")
         if format not in ENDINGS:
             names = " or ".join(map(repr, ENDINGS))
             raise ValueError(f"compact: format must be {names}, not {format!r}")
@@ -178,7 +184,10 @@ class Journal:
         self._refuse_read_only("compact")
         self._engine.refuse_in_transaction("compact")
         return compaction.compact(
-            self._engine, folder or self._folder.path(), committed_before, format
+            self._engine,
+            folder or self._store._archives_in().path(),
+            committed_before,
+            format,
         )
 
     def archives(self) -> list[Archive]:
@@ -198,17 +207,17 @@ class Journal:
 
     def _placed(self, archive: Archive) -> Archive | None:
         """The archive where its file is now."""
-        if os.path.lexists(archive.path):
+        if os.path.isfile(archive.path):  # noqa: PTH113 (pathlib is costly to import)
             return archive
-        name = os.path.basename(archive.path)  # noqa: PTH119 (pathlib is costly to import)
-        moved = os.path.join(self._folder.path(), name)  # noqa: PTH118
-        return dataclasses.replace(archive, path=moved) if os.path.lexists(moved) else None
+        name = os.path.basename(archive.path)  # noqa: PTH119
+        moved = os.path.join(self._store._archives_in().path(), name)  # noqa: PTH118
+        return dataclasses.replace(archive, path=moved) if os.path.isfile(moved) else None  # noqa: PTH113
 
     def _query(
         self, text: str, timeout: float | None, archives: bool, parameters: dict[str, Any]
     ) -> Query:
         self._engine.check_open("query")
-        return Query(self._engine, text, timeout, archives, parameters)
+        return Query(self._store, text, timeout, archives, parameters)
 
     def _refuse_read_only(self, attempted: str) -> None:
         if self._engine.read_only:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import marshal
 import re
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
-from tempfile import SpooledTemporaryFile, gettempdir
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import apsw
 
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError, QueryError, from_sqlite
-from groupstore.file_system import storage_error
 from groupstore.guarded_sql import beginning, interrupted_after, run_guarded
 from groupstore.journal.rows import all_rows, inflate
+from groupstore.journal.spool import Spool
 from groupstore.opening import Patience
 
 if TYPE_CHECKING:
-    from groupstore.engine.engine import Engine
     from groupstore.journal.flux_sql import CompiledFlux
+    from groupstore.store import Store
 
 _SQL = re.compile(r"(?:SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
-
-_SPOOLED_IN_MEMORY_BYTES = 1024 * 1024
-_LENGTH_BYTES = 8
 
 
 class Query:
@@ -34,7 +29,7 @@ class Query:
 
     def __init__(
         self,
-        engine: Engine,
+        store: Store,
         text: str,
         timeout: float | None,
         archives: bool,
@@ -49,7 +44,9 @@ class Query:
         if parameters and not self._is_sql:
             raise QueryError("query: only SQL takes parameters")
         self._flux = None if self._is_sql or not text else _compiled(text, archives)
-        self._engine = engine
+        # Kept alive until the query has run.
+        self._store = store
+        self._engine = store._engine
         self._text = text
         self._timeout = timeout
         self._archives = archives
@@ -69,12 +66,11 @@ class Query:
 
     def iterate(self) -> Generator[dict[str, Any], None, None]:
         """The rows out of a temporary file: nothing of the store is held between two of them."""
-        with SpooledTemporaryFile(_SPOOLED_IN_MEMORY_BYTES) as spool:
+        with closing(Spool()) as spool:
             with closing(self.run()) as rows:
                 for row in rows:
-                    _put(spool, row)
-            spool.seek(0)
-            yield from _taken(spool)
+                    spool.put(row)
+            yield from spool.rows()
 
     @contextmanager
     def _own_connection(self, lent: apsw.Connection) -> Iterator[apsw.Connection]:
@@ -168,17 +164,3 @@ def _snapshot(connection: apsw.Connection, patience: Patience) -> Iterator[None]
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def _put(spool: IO[bytes], row: dict[str, Any]) -> None:
-    record = marshal.dumps(row)
-    try:
-        spool.write(len(record).to_bytes(_LENGTH_BYTES, "big"))
-        spool.write(record)
-    except OSError as error:
-        raise storage_error(error, "query", gettempdir()) from error
-
-
-def _taken(spool: IO[bytes]) -> Generator[dict[str, Any], None, None]:
-    while header := spool.read(_LENGTH_BYTES):
-        yield marshal.loads(spool.read(int.from_bytes(header, "big")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import apsw
@@ -35,7 +37,8 @@ _INSERT: Final = """INSERT INTO groupstore_archives
 _NEXT: Final = f"""SELECT entry_id, CAST(bucket_name AS BLOB), CAST(measurement AS BLOB),
     CAST(fields_json AS BLOB), CAST(tags_json AS BLOB), committed_at FROM journal_entries
     WHERE {_SELECTED} AND entry_id > ? ORDER BY entry_id"""
-_MARK: Final = f"UPDATE journal_entries SET archived_at = ? WHERE {_SELECTED}"
+_MARK: Final = f"""UPDATE journal_entries SET archived_at = ? WHERE {_SELECTED}
+    AND entry_id NOT IN (SELECT value FROM json_each(?))"""
 
 Row = tuple[int, bytes, bytes, bytes, bytes, int]
 
@@ -45,7 +48,7 @@ class Intent(NamedTuple):
 
     archive_id: int
     store_path: str
-    """The database that it is of: this one may be a copy."""
+    """The database that it is of: this one may be a copy, or have been moved."""
     path: str
     format: str
     committed_before: int
@@ -115,17 +118,20 @@ def rows_after(
     return batch
 
 
-def mark(connection: apsw.Connection, intent: Intent, now_ms: int) -> int:
-    """Mark the entries as archived, in a transaction; how many."""
-    connection.execute(_MARK, (now_ms, intent.committed_before, intent.last_entry_id))
+def mark(
+    connection: apsw.Connection, intent: Intent, left_out: Collection[int], now_ms: int
+) -> int:
+    """Mark all entries but those left out as archived, in a transaction; how many."""
+    ids = json.dumps(list(left_out))
+    connection.execute(_MARK, (now_ms, intent.committed_before, intent.last_entry_id, ids))
     return connection.changes()
 
 
 def finish(connection: apsw.Connection, intent: Intent, entries: int, size: int) -> None:
-    """Note that the archive is made."""
+    """Note that the archive is made, and stands at the intent's path."""
     connection.execute(
-        "UPDATE groupstore_archives SET entries = ?, size = ? WHERE archive_id = ?",
-        (entries, size, intent.archive_id),
+        "UPDATE groupstore_archives SET path = ?, entries = ?, size = ? WHERE archive_id = ?",
+        (_storable(intent.path), entries, size, intent.archive_id),
     )
 
 

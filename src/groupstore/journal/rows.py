@@ -10,6 +10,7 @@ from typing import Any
 import apsw
 
 from groupstore.errors import CorruptStoreError
+from groupstore.journal.room import with_room
 
 COLUMNS = (
     *("entry_id", "bucket_name", "measurement", "fields_json", "tags_json"),
@@ -45,7 +46,7 @@ def inflate(row: dict[str, Any], attempted: str) -> dict[str, Any]:
         if column in row and name not in row:
             text = row[column]
             try:
-                row[name] = None if text is None else json.loads(text)
+                row[name] = None if text is None else with_room(json.loads, text)
             except (TypeError, ValueError, RecursionError) as error:
                 which = f" of entry {row['entry_id']}" if "entry_id" in row else ""
                 raise CorruptStoreError(
