@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -91,6 +93,19 @@ def test_timeout(store: groupstore.Store) -> None:
     with pytest.raises(QueryError, match="timeout"):
         store.journal.query(ENDLESS, timeout=0.001)
     assert store.journal.query(f"{ALL} |> count()", timeout=60) == [{"_value": 300}]
+
+
+def test_timeout_of_regular_expressions(store: groupstore.Store) -> None:
+    """A regular expression that takes long, on one value too, ends when the timeout is over."""
+    text = "".join(random.Random(1).choices("ab", k=6000))
+    store.journal.append_many([("m", {"x": text})] * 3)
+    slow = f"{ALL} |> filter(fn: (r) => r.x =~ /a(a|b){{300}}c/)"
+    begin = time.monotonic()
+    with pytest.raises(QueryError, match="timeout"):
+        store.journal.query(slow, timeout=0.05)
+    assert time.monotonic() - begin < 1
+    # The timeout of one query is not that of the next.
+    assert len(store.journal.query(f"{ALL} |> filter(fn: (r) => r.x =~ /ab/)")) == 3
 
 
 def test_another_programs_entries(file_store: groupstore.Store, foreign: Foreign) -> None:

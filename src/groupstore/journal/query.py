@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import marshal
 import re
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from tempfile import SpooledTemporaryFile, gettempdir
 from typing import IO, TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import apsw
 
@@ -21,6 +22,7 @@ from groupstore.opening import Patience
 
 if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
+    from groupstore.journal.flux_functions import Deadline
     from groupstore.journal.flux_sql import CompiledFlux
 
 _SQL = re.compile(r"(?:SELECT|WITH|EXPLAIN)\b", re.IGNORECASE)
@@ -91,7 +93,7 @@ class Query:
 
     def _rows(self, connection: apsw.Connection) -> Generator[dict[str, Any], None, None]:
         if self._flux is not None:
-            return self._timed(connection, _flux_rows(connection, self._flux))
+            return self._timed(connection, _flux_rows(connection, self._flux, self._timeout))
         if not self._is_sql:
             return self._timed(connection, all_rows(connection, self._archives))
         return run_guarded(
@@ -125,22 +127,26 @@ def _compiled(text: str, archives: bool) -> CompiledFlux:
     return compile_flux(parse(text), now_ms=now_ms(), archives=archives)
 
 
-_with_functions: WeakSet[apsw.Connection] = WeakSet()
+_deadlines: WeakKeyDictionary[apsw.Connection, Deadline] = WeakKeyDictionary()
 
 
 def _flux_rows(
-    connection: apsw.Connection, flux: CompiledFlux
+    connection: apsw.Connection, flux: CompiledFlux, timeout: float | None
 ) -> Generator[dict[str, Any], None, None]:
+    from groupstore.journal.flux_regexp import check_deadline  # noqa: PLC0415 (as above)
     from groupstore.journal.flux_sql import register_functions  # noqa: PLC0415 (as above)
 
     # Once: SQLite does not replace a function while a statement is being run.
-    if connection not in _with_functions:
-        register_functions(connection)
-        _with_functions.add(connection)
+    if connection not in _deadlines:
+        _deadlines[connection] = register_functions(connection)
+    deadline = float("inf") if timeout is None else time.monotonic() + timeout
+    _deadlines[connection].at = deadline
     with closing(connection.cursor()) as cursor:
         try:
             for values in cursor.execute(flux.sql, flux.bindings, can_cache=False):
                 yield flux.decode_row(values)
+            # SQLite looks only every so many steps, and never into a function.
+            check_deadline(deadline)
         except UnicodeDecodeError as error:
             raise CorruptStoreError("query: an entry's text is not valid UTF-8") from error
 
