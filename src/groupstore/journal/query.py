@@ -149,6 +149,10 @@ def _flux_rows(
             check_deadline(deadline)
         except UnicodeDecodeError as error:
             raise CorruptStoreError("query: an entry's text is not valid UTF-8") from error
+        except apsw.SQLError as error:
+            if "malformed JSON" not in str(error):
+                raise
+            raise CorruptStoreError(f"query: an entry cannot be read: {error}") from error
 
 
 def _check_timeout(timeout: object) -> None:
