@@ -79,7 +79,7 @@ class _Builder:
         """The node that begins `node` and leads to `after`."""
         self._steps += 1
         if max(len(self.asked), self._steps // 4) > NODES:
-            raise PatternError("a regular expression that is too large", 0)
+            raise PatternError("a regular expression that is too large", 0, "a smaller one")
         match node:
             case Sequence(items):
                 for item in reversed(items):

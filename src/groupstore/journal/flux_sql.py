@@ -57,7 +57,7 @@ def compile_flux(pipeline: Pipeline, *, now_ms: int, archives: bool) -> Compiled
         sql += f" ORDER BY {', '.join(map(str, order))}"
     if len(sql) > _LENGTH or len(statement.bindings) > _PARAMETERS:
         whole = Span(0, len(pipeline.text), 1, 1)
-        raise complaint(pipeline.text, whole, "the query asks for too much at once")
+        raise complaint(pipeline.text, whole, "the query asks for too much at once", "less")
     return CompiledFlux(sql, statement.bindings, RowDecoder(rows.columns, entries=entries))
 
 

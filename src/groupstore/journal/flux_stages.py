@@ -119,7 +119,7 @@ class Stages:
             distinct.setdefault(term.sql, term)
         order = tuple(distinct.values())
         if len(order) > _TERMS:
-            raise self._wrong(at, "the rows are sorted by too many columns")
+            raise self._wrong(at, "the rows are sorted by too many columns", "fewer")
         self.rows = replace(self.rows, order=order)
 
     @staticmethod
@@ -169,7 +169,8 @@ class Stages:
         rows = self.rows
         if name in dict(rows.groups):
             at = stage.at if stage.column is None else stage.column.at
-            raise self._wrong(at, f"the result is named {name!r} like a column of the group")
+            problem = f"the result is named {name!r} like a column of the group"
+            raise self._wrong(at, problem, "a group without it")
         keys = [
             f"{self.statement.exact(place)} AS c{index}"
             for index, (_, place) in enumerate(rows.groups)
@@ -242,7 +243,7 @@ class Stages:
             self._order(self.rows.all_terms(self.statement), at)
         self.rows = replace(self.rows, groups=groups)
         if len(self.rows.group_terms(self.statement)) > _TERMS:
-            raise self._wrong(at, "the rows are grouped by too many columns")
+            raise self._wrong(at, "the rows are grouped by too many columns", "fewer")
 
     def _reshape(self, stage: Keep | Drop | Rename) -> None:
         columns = self.rows.columns
