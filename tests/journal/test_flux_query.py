@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
+import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -85,6 +87,21 @@ def test_parameters(journal: Any) -> None:
     """Flux takes no parameters."""
     with pytest.raises(QueryError, match="parameters"):
         journal.query(ALL, name=1)
+
+
+def test_deep_stacks(journal: Any) -> None:
+    """Conditions that go beyond what the caller's stack leaves are a QueryError."""
+    text = f"{ALL} |> filter(fn: (r) => {'not ' * 100}exists r.t)"
+    found = journal.query(text)
+
+    def query_below(frames: int) -> Any:
+        return query_below(frames - 1) if frames else journal.query(text)
+
+    used = len(inspect.stack(0))
+    assert query_below(10) == found
+    with pytest.raises(QueryError, match="stack"):
+        query_below(sys.getrecursionlimit() - used - 70)
+    assert journal.query(text) == found
 
 
 def test_timeout(store: groupstore.Store) -> None:

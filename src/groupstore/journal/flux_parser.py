@@ -85,6 +85,8 @@ def _read(text: str) -> Pipeline:
     except UnexpectedInput as error:
         failure = _unexpected(text, error)
     except VisitError as error:
+        if isinstance(error.orig_exc, RecursionError):
+            raise error.orig_exc from None
         if not isinstance(error.orig_exc, QueryError):
             raise
         failure = error.orig_exc

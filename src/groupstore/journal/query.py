@@ -124,7 +124,10 @@ def _compiled(text: str, archives: bool) -> CompiledFlux:
     from groupstore.journal.flux_parser import parse  # noqa: PLC0415
     from groupstore.journal.flux_sql import compile_flux  # noqa: PLC0415
 
-    return compile_flux(parse(text), now_ms=now_ms(), archives=archives)
+    try:
+        return compile_flux(parse(text), now_ms=now_ms(), archives=archives)
+    except RecursionError as error:
+        raise QueryError("query: the caller's stack leaves no room to read it") from error
 
 
 _deadlines: WeakKeyDictionary[apsw.Connection, Deadline] = WeakKeyDictionary()
