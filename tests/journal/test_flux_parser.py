@@ -105,6 +105,15 @@ def refused(text: str) -> QueryError:
         (f"{FROM} |> filter(fn: (r) => exists 1)", 47, "unexpected '1', expected a name"),
         (f"{FROM} |> filter(fn: (r) => {{ return r.x }})", 49, "unexpected 'r', expected :"),
         (f"{FROM}\n// one\n\t|> limit(n: x)", 14, "'x' stands alone"),
+        (f"\n{FROM} |> filter(fn: [])", 33, "'fn' is a list, expected a function"),
+        (f"\n{FROM} |> range(start: {{}})", 35, "'start' is a record, expected a time"),
+        (f"{FROM};", 18, "unexpected character ';', expected the end or |>"),
+        (f"{FROM} |> limit(n: ?)", 31, "unexpected character '?', expected a value"),
+        (f"{FROM} |> !", 22, "unexpected character '!', expected a function"),
+        (f"{FROM} |> count(\0)", 28, "unexpected character '\\x00', expected a name or )"),
+        (f"{FROM}\ufeff", 18, "unexpected character '\\ufeff', expected the end or |>"),
+        ("\ufeff", 2, "the query ends too early, expected from(bucket: ...)"),
+        ("\ufeffimport 1", 2, "'import' is not supported, expected from(bucket: ...)"),
     ],
 )
 def test_what_is_wrong_is_marked(text: str, column: int, problem: str) -> None:
@@ -114,6 +123,7 @@ def test_what_is_wrong_is_marked(text: str, column: int, problem: str) -> None:
     assert (error.line, error.column) == (line, column)
     message = str(error)
     assert message.startswith(f"query: {problem}")
+    assert ", expected " in message.partition("\n")[0]
     assert message.endswith(f"^ (line {line}, column {column})")
 
 
@@ -151,7 +161,14 @@ def test_the_mark_stands_below_the_text() -> None:
 )
 def test_long_and_deep_texts(text: str) -> None:
     """However long or deep a text is, an error comes out of it, and no RecursionError."""
-    assert refused(text).line == 1
+    error = refused(text)
+    assert error.line == 1
+    assert ", expected " in str(error)
+
+
+def test_a_byte_order_mark() -> None:
+    """One that begins the text, as editors put it, is none of the query."""
+    assert parse("\ufeff" + FROM).bucket == "b"
 
 
 def test_as_deep_as_is_allowed() -> None:

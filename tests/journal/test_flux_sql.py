@@ -150,6 +150,8 @@ def test_times_are_compared_with_times(journal: Journal, condition: str, column:
         ("limit(n: 4) |> tail(n: 2)", [2, 3]),
         (f"limit(n: {2**64}, offset: 5)", [5]),
         (f"limit(n: 1, offset: {2**70})", []),
+        (f'group(columns: ["host"]) |> limit(n: {10**20}, offset: {10**20})', []),
+        (f'group(columns: ["host"]) |> limit(n: {10**20}, offset: 2)', [4, 5]),
         ("first()", [0]),
         ("last()", [5]),
         ('last(column: "absent")', []),

@@ -9,6 +9,8 @@ apart what is not the same.
 import json
 from typing import Any, Final
 
+from groupstore.errors import CorruptStoreError
+
 FALSE: Final = b"\x00"
 TRUE: Final = b"\x01"
 _LARGE: Final = b"i"
@@ -61,17 +63,46 @@ def exported(cell: str) -> str:
     return f"iif(typeof({cell}) = 'text', CAST('s' || {cell} AS BLOB), {cell})"
 
 
+def exported_text(column: str) -> str:
+    """The value of a column of the entry in the form that `imported` reads."""
+    return f"CAST('s' || {column} AS BLOB)"
+
+
 def imported(value: Any) -> Any:
-    """The value of an exported cell, as JSON would have given it."""
+    """The value of an exported cell, as JSON would have given it; bytes where it is not UTF-8.
+
+    Raises CorruptStoreError for what JSON could not have given.
+    """
     if not isinstance(value, bytes):
         return value
     if value in {FALSE, TRUE}:
         return value == TRUE
     if value.startswith(_TEXT):
-        return value[1:].decode("utf-8", "replace")
+        try:
+            # What an escape of JSON made may be half of a pair.
+            return value[1:].decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return value[1:]
     if value.startswith(_LARGE):
-        return int(value[1:])
-    return json.loads(value.decode("utf-8", "replace"))
+        return _large(value)
+    return decoded(value.decode("utf-8", "replace"))
+
+
+def decoded(document: Any) -> Any:
+    """What a text of JSON stands for. Raises CorruptStoreError where it is none."""
+    try:
+        return json.loads(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise CorruptStoreError(
+            f"query: an entry's JSON cannot be read: {str(document)[:100]!r}"
+        ) from error
+
+
+def _large(cell: bytes) -> int:
+    try:
+        return int(cell[1:])
+    except ValueError as error:
+        raise CorruptStoreError(f"query: an entry's integer cannot be read: {error}") from error
 
 
 def number(value: int | float) -> int | float:
@@ -92,12 +123,15 @@ def as_float(value: int) -> float:
 def number_of(cell: Any) -> int | float | None:
     """The number that an exact cell is, or None where it is something else."""
     if isinstance(cell, bytes):
-        return int(cell[1:]) if cell.startswith(_LARGE) else None
+        return _large(cell) if cell.startswith(_LARGE) else None
     return cell if isinstance(cell, int | float) else None
 
 
 def cell_of(value: int | float) -> int | float | bytes:
-    """The exact cell of a number."""
+    """The exact cell of a number; the nearest float of more digits than Python reads."""
     if isinstance(value, float) or -(2**63) <= value < 2**63:
         return value
-    return _LARGE + str(value).encode()
+    try:
+        return _LARGE + str(value).encode()
+    except ValueError:
+        return as_float(value)

@@ -10,27 +10,38 @@ from groupstore.journal import flux_cells, flux_rows
 from groupstore.journal.flux_regexp import compiled
 
 
-def register_functions(connection: apsw.Connection) -> None:
-    """Add `groupstore_regexp`, `_changed`, `_sum` and `_mean` to a connection."""
+class Deadline:
+    """When the query that a connection is running has to be over: `time.monotonic()`."""
+
+    at: float = float("inf")
+
+
+def register_functions(connection: apsw.Connection) -> Deadline:
+    """Add `groupstore_regexp`, `_changed`, `_sum` and `_mean` to a connection.
+
+    SQLite cannot interrupt a function: those that may take long heed the deadline given back.
+    """
+    deadline = Deadline()
+
+    def regexp(pattern: Any, value: Any) -> bool:
+        """Whether the pattern matches anywhere in the bytes of a text."""
+        return compiled(pattern).search(value.decode("utf-8", "replace"), deadline.at)
+
     flags = apsw.SQLITE_INNOCUOUS
     scalars: dict[str, Callable[..., Any]] = {
-        "groupstore_regexp": _regexp,
+        "groupstore_regexp": regexp,
         "groupstore_changed": _changed,
     }
     for name, function in scalars.items():
         connection.create_scalar_function(name, function, 2, deterministic=True, flags=flags)
     connection.create_aggregate_function("groupstore_sum", _Sum, 1, flags=flags)
     connection.create_aggregate_function("groupstore_mean", _Mean, 1, flags=flags)
+    return deadline
 
 
 def _changed(document: Any, changes: Any) -> str:
     """The text of a JSON object after drops and renames, themselves given as JSON."""
     return flux_rows.changed_text(document, json.loads(changes))
-
-
-def _regexp(pattern: Any, value: Any) -> bool:
-    """Whether the pattern matches anywhere in the bytes of a text."""
-    return compiled(pattern).search(value.decode("utf-8", "replace"))
 
 
 class _Sum:

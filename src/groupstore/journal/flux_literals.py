@@ -36,10 +36,11 @@ _ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "${": 
 
 
 class LiteralError(Exception):
-    """A literal is wrong from `start` to `end` within itself."""
+    """A literal is wrong from `start` to `end` within itself, where `expected` could stand."""
 
-    def __init__(self, problem: str, start: int, end: int) -> None:
+    def __init__(self, problem: str, start: int, end: int, expected: str = "") -> None:
         super().__init__(problem)
+        self.expected = expected
         self.problem = problem
         self.start = start
         self.end = end
@@ -55,9 +56,11 @@ def read_string(literal: str) -> str:
         done = match.end()
         start, end = match.start() + 1, match.end() + 1
         if match[0] == "${":
-            raise LiteralError("interpolation in a string is not supported", start, end)
+            problem = "interpolation in a string is not supported"
+            raise LiteralError(problem, start, end, r"\${ for these characters")
         if match[3] is not None:
-            raise LiteralError(f"unknown escape {match[0]!r} in a string", start, end)
+            problem = f"unknown escape {match[0]!r} in a string"
+            raise LiteralError(problem, start, end, r"\n, \r, \t, \", \\, \${ or \xHH")
         # \xHH is a byte of UTF-8, not a character.
         parts.append(bytes.fromhex(match[1]) if match[1] else _ESCAPES[match[2]].encode())
     parts.append(body[done:].encode())
@@ -65,7 +68,7 @@ def read_string(literal: str) -> str:
         return b"".join(parts).decode()
     except UnicodeDecodeError:
         problem = "a string whose \\x escapes are not UTF-8"
-        raise LiteralError(problem, 0, len(literal)) from None
+        raise LiteralError(problem, 0, len(literal), "bytes of UTF-8") from None
 
 
 def read_duration(literal: str) -> tuple[int, int]:
@@ -83,17 +86,19 @@ def read_duration(literal: str) -> tuple[int, int]:
 def read_integer(digits: str) -> int:
     """The value of a literal without its sign. Raises LiteralError."""
     if len(digits) > DIGITS:
-        raise LiteralError(f"a number of more than {DIGITS} digits", 0, len(digits))
+        problem = f"a number of more than {DIGITS} digits"
+        raise LiteralError(problem, 0, len(digits), f"at most {DIGITS}")
     return int(digits)
 
 
 def read_float(digits: str) -> float:
     """The value of a literal without its sign. Raises LiteralError."""
     if len(digits) > DIGITS:
-        raise LiteralError(f"a number of more than {DIGITS} digits", 0, len(digits))
+        problem = f"a number of more than {DIGITS} digits"
+        raise LiteralError(problem, 0, len(digits), f"at most {DIGITS}")
     value = float(digits)
     if value == float("inf"):
-        raise LiteralError("a number too large for a float", 0, len(digits))
+        raise LiteralError("a number too large for a float", 0, len(digits), "a smaller one")
     return value
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Characters of a query.
 LENGTH: Final = 100_000
 
+_BEGINNING: Final = "from(bucket: ...)"
 _STATEMENTS: Final = frozenset({"import", "package", "option", "builtin", "testcase"})
 _VALUES: Final = frozenset({"STRING", "INTEGER", "DURATION", "TRUE"})
 _WORDS: Final = {
@@ -36,11 +37,12 @@ _WORDS: Final = {
     "STRING": "a string",
     "INTEGER": "a number",
 }
+# What is said of a character, and what is expected where that is not what the grammar would take.
 _CHARACTERS: Final = {
-    '"': "a string without its closing quotation mark",
-    "'": "a string stands in double quotation marks",
-    "/": "a slash that begins no regular expression",
-    "=": "'=' is no comparison (== is), and assignments are not supported",
+    '"': ("a string without its closing quotation mark", '"'),
+    "'": ("a string stands in double quotation marks", '"'),
+    "/": ("a slash that begins no regular expression", ""),
+    "=": ("'=' is no comparison (== is), and assignments are not supported", ""),
 }
 
 
@@ -57,7 +59,7 @@ def parse(text: str) -> Pipeline:
         text.encode()
     except UnicodeEncodeError as error:
         at = _point(text, error.start)
-        raise complaint(text, at, "a lone surrogate in the query") from None
+        raise complaint(text, at, "a lone surrogate in the query", "text") from None
     return _read(text)
 
 
@@ -74,11 +76,17 @@ def _read(text: str) -> Pipeline:
     try:
         return Reader(text).read(_parser().parse(text))
     except UnexpectedCharacters as error:
-        problem = _CHARACTERS.get(error.char, f"unexpected character {error.char!r}")
-        failure = complaint(text, _point(text, error.pos_in_stream or 0), problem)
+        problem, expected = _CHARACTERS.get(
+            error.char, (f"unexpected character {error.char!r}", "")
+        )
+        at = error.pos_in_stream or 0
+        expected = expected or _expected(text[:at], error)
+        failure = complaint(text, _point(text, at), problem, expected)
     except UnexpectedInput as error:
         failure = _unexpected(text, error)
     except VisitError as error:
+        if isinstance(error.orig_exc, RecursionError):
+            raise error.orig_exc from None
         if not isinstance(error.orig_exc, QueryError):
             raise
         failure = error.orig_exc
@@ -98,25 +106,27 @@ def _parser() -> "Lark":
 
 def _unexpected(text: str, error: "UnexpectedInput") -> QueryError:
     token: Any = getattr(error, "token", None)
-    accepts: set[str] = getattr(error, "accepts", None) or set()
-    expected = _expected(accepts)
-    first = text.split(maxsplit=1)[0] if text.split() else ""
-    if first in _STATEMENTS:
+    words = text.removeprefix("\ufeff").split(maxsplit=1)
+    if words and words[0] in _STATEMENTS:
+        first = words[0]
         at = _point(text, text.index(first), len(first))
-        return complaint(text, at, f"{first!r} is not supported", "from(bucket: ...)")
+        return complaint(text, at, f"{first!r} is not supported", _BEGINNING)
     end = len(text.rstrip()) if token.type == "$END" else token.start_pos
-    if text[:end].rstrip().endswith("|>"):
-        expected = "a function"
+    expected = _expected(text[:end], error)
     if token.type == "$END":
-        if not end:
-            expected = "from(bucket: ...)"
         return complaint(text, _point(text, end), "the query ends too early", expected)
     at = Span(token.start_pos, token.end_pos, token.line, token.column)
     return complaint(text, at, f"unexpected {str(token)[:40]!r}", expected)
 
 
-def _expected(accepts: set[str]) -> str:
-    """The terminals that could have followed, in plain words."""
+def _expected(before: str, error: "UnexpectedInput") -> str:
+    """What could have followed, in plain words."""
+    if not before.removeprefix("\ufeff").strip():
+        return _BEGINNING
+    if before.rstrip().endswith("|>"):
+        return "a function"
+    parser: Any = error.interactive_parser
+    accepts: set[str] = parser.accepts()
     words = [word for name, word in _WORDS.items() if name in accepts]
     if accepts >= _VALUES:
         words = ["a value"]

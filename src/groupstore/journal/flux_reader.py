@@ -88,7 +88,8 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
         bucket = flux_calls.bucket_of(self._text, first)
         if len(rest) > flux_calls.STAGES:
             at = rest[flux_calls.STAGES].at
-            raise self._wrong(at, f"more than {flux_calls.STAGES} stages")
+            most = flux_calls.STAGES
+            raise self._wrong(at, f"more than {most} stages", f"at most {most}")
         stages = tuple(flux_calls.stage_of(self._text, call) for call in rest)
         return Pipeline(self._text, bucket, stages)
 
@@ -116,16 +117,13 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
         problem = f"{str(name)!r} stands alone, variables are not supported"
         raise self._wrong(span_of(name), problem, "a value")
 
-    def array(self, *items: Expression) -> Array:
-        at = items[0].at.to(items[-1].at) if items else self._nowhere
-        return Array(at, tuple(map(self._value, items)))
+    def array(self, opening: Token, *parts: Expression | Token) -> Array:
+        items = [self._value(part) for part in parts if not isinstance(part, Token)]
+        return Array(span_of(opening).to(span_of(cast(Token, parts[-1]))), tuple(items))
 
-    def record(self, *entries: tuple[String, Expression]) -> Record:
-        at = entries[0][0].at.to(entries[-1][1].at) if entries else self._nowhere
-        return Record(at, entries)
-
-    # Where it is empty, nothing in a list or record can be wrong.
-    _nowhere = Span(0, 0, 1, 1)
+    def record(self, opening: Token, *parts: tuple[String, Expression] | Token) -> Record:
+        entries = [part for part in parts if not isinstance(part, Token)]
+        return Record(span_of(opening).to(span_of(cast(Token, parts[-1]))), tuple(entries))
 
     def entry(self, name: Token, value: Expression) -> tuple[String, Expression]:
         key = self.string(name) if name.type == "STRING" else String(span_of(name), str(name))
@@ -155,7 +153,8 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
     def _depth(self, at: Span, operands: tuple[Predicate, ...]) -> int:
         depth = 1 + max(getattr(operand, "depth", 0) for operand in operands)
         if depth > DEPTH:
-            raise self._wrong(at, f"conditions nested more than {DEPTH} deep")
+            problem = f"conditions nested more than {DEPTH} deep"
+            raise self._wrong(at, problem, f"at most {DEPTH}")
         return depth
 
     def exists(self, word: Token, column: Column) -> Exists:
@@ -191,7 +190,7 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
     def _count(self, at: Span) -> None:
         self._conditions += 1
         if self._conditions > CONDITIONS:
-            raise self._wrong(at, f"more than {CONDITIONS} conditions")
+            raise self._wrong(at, f"more than {CONDITIONS} conditions", f"at most {CONDITIONS}")
 
     # Columns and literals
 
@@ -209,7 +208,8 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
             raise self._of_literal(at, error) from None
 
     def _of_literal(self, at: Span, error: flux_literals.LiteralError) -> QueryError:
-        return self._wrong(within(self._text, at, error.start, error.end), error.problem)
+        piece = within(self._text, at, error.start, error.end)
+        return self._wrong(piece, error.problem, error.expected)
 
     def number(self, *tokens: Token) -> Number | Duration:
         token = tokens[-1]
@@ -225,7 +225,7 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
             if token.type == "FLOAT":
                 return Number(at, sign * flux_literals.read_float(token))
         except flux_literals.LiteralError as error:
-            raise self._wrong(at, error.problem) from None
+            raise self._wrong(at, error.problem, error.expected) from None
         expected = "digits, or a duration with the units y mo w d h m s ms us ns"
         raise self._wrong(at, f"{str(token)[:40]!r} is no number", expected)
 
@@ -251,5 +251,5 @@ class Reader(Transformer_NonRecursive[Token, Pipeline]):
         except flux_regexp.PatternError as error:
             start = 1 + error.start
             piece = within(self._text, at, start, start + 1)
-            raise self._wrong(piece, error.problem) from None
+            raise self._wrong(piece, error.problem, error.expected) from None
         return Regexp(at, pattern)

@@ -7,6 +7,8 @@ by an automaton, whose states are worked out when they are first met and then ke
 
 import functools
 import itertools
+import time
+from collections.abc import Generator
 from typing import Final
 
 from groupstore.errors import QueryError
@@ -27,8 +29,10 @@ NODES: Final = 1000
 # Of the automaton that follows all at once; beyond, it forgets all and goes on.
 _STATES: Final = 1000
 _TRANSITIONS: Final = 20_000
-# Nodes looked at in the search of one text, about two seconds.
+# Nodes looked at and come to in the search of one text, about five seconds.
 _WORK: Final = 10_000_000
+# Characters between two looks at the clock, where all states are known: a few milliseconds.
+_PIECE: Final = 100_000
 
 _EDGE, _NEWLINE, _IN_WORD, _OTHER = range(4)
 
@@ -75,7 +79,7 @@ class _Builder:
         """The node that begins `node` and leads to `after`."""
         self._steps += 1
         if max(len(self.asked), self._steps // 4) > NODES:
-            raise PatternError("a regular expression that is too large", 0)
+            raise PatternError("a regular expression that is too large", 0, "a smaller one")
         match node:
             case Sequence(items):
                 for item in reversed(items):
@@ -130,14 +134,19 @@ class Automaton:
         self._transitions = 0
         self._initial.following.clear()
 
-    def search(self, text: str) -> bool:
-        """Whether there is a match. Raises QueryError where that takes too long to find out."""
+    def search(self, text: str, deadline: float = float("inf")) -> bool:
+        """Whether there is a match.
+
+        Raises QueryError where that takes too long to find out: beyond `deadline`, a time of
+        `time.monotonic()`, and beyond a bound on the work on one text.
+        """
         state = self._initial
         work = 0
-        for character in itertools.chain(text, ("",)):
+        for character in itertools.chain.from_iterable(_pieces(text, deadline)):
             if character in state.following:
                 following = state.following[character]
             else:
+                check_deadline(deadline)
                 following, seen = self._step(state, character)
                 work += seen
                 if work > _WORK:
@@ -162,6 +171,7 @@ class Automaton:
                 if isinstance(asked, Characters) and character and asked.holds(character):
                     nodes.update(self._following[node])
             following = self._state(frozenset(nodes), after)
+            seen += len(reached) + len(nodes)
         self._transitions += 1
         state.following[character] = following
         return following, seen
@@ -175,9 +185,11 @@ class Automaton:
     def _reached(self, state: _State, after: int) -> tuple[set[int], int]:
         """All nodes that a state leads to without another character."""
         seen: set[int] = set()
+        looks = 0
         pending = list(state.nodes)
         while pending:
             node = pending.pop()
+            looks += 1
             if node in seen:
                 continue
             seen.add(node)
@@ -186,7 +198,21 @@ class Automaton:
                 isinstance(asked, Assertion) and _asserted(asked, state.before, after)
             ):
                 pending.extend(self._following[node])
-        return seen, len(seen)
+        return seen, looks
+
+
+def check_deadline(deadline: float) -> None:
+    """Raise QueryError where that time of `time.monotonic()` has come."""
+    if time.monotonic() >= deadline:
+        raise QueryError("query: the timeout is over")
+
+
+def _pieces(text: str, deadline: float) -> Generator[str | tuple[str], None, None]:
+    """The text piece by piece, and the character that stands for its end."""
+    for start in range(0, len(text), _PIECE):
+        check_deadline(deadline)
+        yield text[start : start + _PIECE]
+    yield ("",)
 
 
 @functools.lru_cache(maxsize=256)

@@ -29,8 +29,9 @@ REPETITIONS: Final = 1000
 class PatternError(Exception):
     """A pattern is wrong at offset `start`, or holds what RE2 does not know."""
 
-    def __init__(self, problem: str, start: int) -> None:
+    def __init__(self, problem: str, start: int, expected: str = "the syntax of RE2") -> None:
         super().__init__(problem)
+        self.expected = expected
         self.problem = problem
         self.start = start
 
@@ -47,7 +48,8 @@ _POSIX_CLASS: Final = re.compile(r"\[:(\^?)(\w+):\]")
 def read_pattern(pattern: str) -> Node:
     """The tree of a pattern as written between its slashes. Raises PatternError."""
     if len(pattern) > LENGTH:
-        raise PatternError(f"a regular expression of more than {LENGTH} characters", LENGTH)
+        problem = f"a regular expression of more than {LENGTH} characters"
+        raise PatternError(problem, LENGTH, "a shorter one")
     reader = _PatternReader(pattern)
     node = reader.choice(frozenset(), 0)
     if reader.position < len(pattern):
@@ -76,7 +78,8 @@ class _PatternReader:
     def choice(self, flags: frozenset[str], depth: int) -> Node:
         """Alternatives up to a closing parenthesis or the end."""
         if depth > DEPTH:
-            raise PatternError(f"groups nested more than {DEPTH} deep", self.position)
+            problem = f"groups nested more than {DEPTH} deep"
+            raise PatternError(problem, self.position, "fewer")
         alternatives: list[Node] = []
         items: list[Node] = []
         while (character := self._peek()) not in {"", ")"}:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from groupstore.errors import CorruptStoreError
 from groupstore.journal import flux_cells
 from groupstore.journal.flux_columns import (
     ENTRY,
@@ -18,15 +17,7 @@ from groupstore.journal.flux_columns import (
     Stored,
     changed_object,
 )
-
-
-def decoded(document: Any) -> Any:
-    """What a text of JSON stands for. Raises CorruptStoreError where it is none."""
-    try:
-        return json.loads(document)
-    except (ValueError, RecursionError) as error:
-        shown = document[:100]
-        raise CorruptStoreError(f"query: an entry's JSON cannot be read: {shown!r}") from error
+from groupstore.journal.rows import text_or_blob
 
 
 def changed_value(value: Any, changes: Iterable[Change]) -> Any:
@@ -39,23 +30,29 @@ def changed_value(value: Any, changes: Iterable[Change]) -> Any:
 
 def changed_text(document: str, changes: Iterable[Change]) -> str:
     """A text of JSON after drops and renames; the same text where they change nothing."""
-    before = decoded(document)
+    before = flux_cells.decoded(document)
     after = changed_value(before, changes)
     if before == after:
         return document
-    return json.dumps(after, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(after, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # Half of a pair stays the escape that it was.
+        return json.dumps(after, separators=(",", ":"))
+    return text
 
 
 class _Entry:
     """One row of the table, its JSON decoded on demand."""
 
     def __init__(self, values: Sequence[Any]) -> None:
-        self._values = dict(zip(ENTRY, values, strict=True))
+        self._values = dict(zip(ENTRY, map(text_or_blob, values), strict=True))
         self._objects: dict[str, Any] = {}
 
     def _object(self, name: str) -> Any:
         if name not in self._objects:
-            self._objects[name] = decoded(self._values[name])
+            self._objects[name] = flux_cells.decoded(self._values[name])
         return self._objects[name]
 
     def value(self, place: Place) -> Any:

@@ -7,17 +7,20 @@ from groupstore.journal import flux_cells
 from groupstore.journal.flux_columns import ENTRY, Kind, Stored
 from groupstore.journal.flux_complaint import complaint
 from groupstore.journal.flux_functions import register_functions
-from groupstore.journal.flux_rows import RowDecoder, decode_entry, decoded
+from groupstore.journal.flux_rows import RowDecoder, decode_entry
 from groupstore.journal.flux_stages import Stages
 from groupstore.journal.flux_statement import Bindable
 from groupstore.journal.flux_tree import Pipeline, Span
 
-__all__ = ["CompiledFlux", "compile_flux", "decode_entry", "decoded", "register_functions"]
+__all__ = ["CompiledFlux", "compile_flux", "decode_entry", "register_functions"]
 
 # Characters of a statement. SQLite takes about a second to prepare one as long as that.
 _LENGTH: Final = 2_000_000
 # Of distinct bound values; SQLite's own limit is 32,766.
 _PARAMETERS: Final = 30_000
+
+
+_TEXTS: Final = frozenset({"bucket_name", "measurement", "fields_json", "tags_json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ def compile_flux(pipeline: Pipeline, *, now_ms: int, archives: bool) -> Compiled
         stages.apply(stage)
     statement, rows = stages.statement, stages.rows
     entries = rows.carried == ENTRY
-    selected = list(ENTRY)
+    # Texts as blobs: another program's need not be UTF-8.
+    selected = [f"CAST({name} AS BLOB)" if name in _TEXTS else name for name in ENTRY]
     if not entries:
         places: list[Any] = [place for _, place in rows.columns.shown]
         selected = [_exported(place) for place in places] or ["NULL"]
@@ -53,11 +57,13 @@ def compile_flux(pipeline: Pipeline, *, now_ms: int, archives: bool) -> Compiled
         sql += f" ORDER BY {', '.join(map(str, order))}"
     if len(sql) > _LENGTH or len(statement.bindings) > _PARAMETERS:
         whole = Span(0, len(pipeline.text), 1, 1)
-        raise complaint(pipeline.text, whole, "the query asks for too much at once")
+        raise complaint(pipeline.text, whole, "the query asks for too much at once", "less")
     return CompiledFlux(sql, statement.bindings, RowDecoder(rows.columns, entries=entries))
 
 
 def _exported(place: Stored | None) -> str:
     if place is None:
         return "NULL"
+    if place.kind is Kind.TEXT:
+        return flux_cells.exported_text(place.name)
     return flux_cells.exported(place.name) if place.kind is Kind.CELL else place.name

@@ -45,6 +45,7 @@ from groupstore.journal.flux_tree import (
 
 # Expressions that rows are ordered by, and tables told apart by.
 _TERMS: Final = 300
+_ROWS: Final = 2**62 - 1
 _VALUE: Final = "_value"
 
 
@@ -118,7 +119,7 @@ class Stages:
             distinct.setdefault(term.sql, term)
         order = tuple(distinct.values())
         if len(order) > _TERMS:
-            raise self._wrong(at, "the rows are sorted by too many columns")
+            raise self._wrong(at, "the rows are sorted by too many columns", "fewer")
         self.rows = replace(self.rows, order=order)
 
     @staticmethod
@@ -136,8 +137,8 @@ class Stages:
         """Keep `count` rows of each table after `offset` others, in the order of `terms`."""
         rows, bind = self.rows, self.statement.bind
         carried = ", ".join(rows.carried)
-        # No table is longer than SQLite counts.
-        count, offset = min(count, 2**62), min(offset, 2**62)
+        # No table is longer than SQLite counts, which is true of their sum as well.
+        count, offset = min(count, _ROWS), min(offset, _ROWS)
         by = f" ORDER BY {', '.join(map(str, terms))}" if terms else ""
         if not rows.groups:
             limit = f" LIMIT {bind(count)} OFFSET {bind(offset)}"
@@ -168,7 +169,8 @@ class Stages:
         rows = self.rows
         if name in dict(rows.groups):
             at = stage.at if stage.column is None else stage.column.at
-            raise self._wrong(at, f"the result is named {name!r} like a column of the group")
+            problem = f"the result is named {name!r} like a column of the group"
+            raise self._wrong(at, problem, "a group without it")
         keys = [
             f"{self.statement.exact(place)} AS c{index}"
             for index, (_, place) in enumerate(rows.groups)
@@ -186,8 +188,10 @@ class Stages:
         keys, groups = self._keys(stage, name)
         result = "count(*)"
         if stage.kind != "count":
-            cell = self.statement.exact(rows.columns.place(name))
-            result = f"groupstore_{stage.kind}({cell})"
+            cells = self.statement.rows_of(rows.columns.place(name), exact=True)
+            # Texts are no numbers, and need not be such as a function can be given.
+            cell = f"SELECT iif({flux_cells.is_text('c')}, NULL, c) FROM ({cells})"
+            result = f"groupstore_{stage.kind}(({cell}))"
         columns = ", ".join([*keys, f"{result} AS value"])
         select = f"SELECT {columns} FROM {rows.source}{rows.conditions()}"
         if keys:
@@ -239,7 +243,7 @@ class Stages:
             self._order(self.rows.all_terms(self.statement), at)
         self.rows = replace(self.rows, groups=groups)
         if len(self.rows.group_terms(self.statement)) > _TERMS:
-            raise self._wrong(at, "the rows are grouped by too many columns")
+            raise self._wrong(at, "the rows are grouped by too many columns", "fewer")
 
     def _reshape(self, stage: Keep | Drop | Rename) -> None:
         columns = self.rows.columns

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import apsw
 
@@ -18,6 +20,7 @@ from groupstore.journal.spool import Spool
 from groupstore.opening import Patience
 
 if TYPE_CHECKING:
+    from groupstore.journal.flux_functions import Deadline
     from groupstore.journal.flux_sql import CompiledFlux
     from groupstore.store import Store
 
@@ -87,7 +90,7 @@ class Query:
 
     def _rows(self, connection: apsw.Connection) -> Generator[dict[str, Any], None, None]:
         if self._flux is not None:
-            return self._timed(connection, _flux_rows(connection, self._flux))
+            return self._timed(connection, _flux_rows(connection, self._flux, self._timeout))
         if not self._is_sql:
             return self._timed(connection, all_rows(connection, self._archives))
         return run_guarded(
@@ -118,27 +121,40 @@ def _compiled(text: str, archives: bool) -> CompiledFlux:
     from groupstore.journal.flux_parser import parse  # noqa: PLC0415
     from groupstore.journal.flux_sql import compile_flux  # noqa: PLC0415
 
-    return compile_flux(parse(text), now_ms=now_ms(), archives=archives)
+    try:
+        return compile_flux(parse(text), now_ms=now_ms(), archives=archives)
+    except RecursionError as error:
+        raise QueryError("query: the caller's stack leaves no room to read it") from error
 
 
-_with_functions: WeakSet[apsw.Connection] = WeakSet()
+_deadlines: WeakKeyDictionary[apsw.Connection, Deadline] = WeakKeyDictionary()
 
 
 def _flux_rows(
-    connection: apsw.Connection, flux: CompiledFlux
+    connection: apsw.Connection, flux: CompiledFlux, timeout: float | None
 ) -> Generator[dict[str, Any], None, None]:
+    from groupstore.journal.flux_regexp import check_deadline  # noqa: PLC0415 (as above)
     from groupstore.journal.flux_sql import register_functions  # noqa: PLC0415 (as above)
 
     # Once: SQLite does not replace a function while a statement is being run.
-    if connection not in _with_functions:
-        register_functions(connection)
-        _with_functions.add(connection)
+    if connection not in _deadlines:
+        _deadlines[connection] = register_functions(connection)
+    # The bound: an int may be too large for a float.
+    lasts_s = threading.TIMEOUT_MAX if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+    deadline = time.monotonic() + lasts_s
+    _deadlines[connection].at = deadline
     with closing(connection.cursor()) as cursor:
         try:
             for values in cursor.execute(flux.sql, flux.bindings, can_cache=False):
                 yield flux.decode_row(values)
+            # SQLite looks only every so many steps, and never into a function.
+            check_deadline(deadline)
         except UnicodeDecodeError as error:
             raise CorruptStoreError("query: an entry's text is not valid UTF-8") from error
+        except apsw.SQLError as error:
+            if "malformed JSON" not in str(error):
+                raise
+            raise CorruptStoreError(f"query: an entry cannot be read: {error}") from error
 
 
 def _check_timeout(timeout: object) -> None:

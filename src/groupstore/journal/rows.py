@@ -33,7 +33,7 @@ def all_rows(connection: apsw.Connection, archives: bool) -> Generator[dict[str,
         for entry_id, bucket, measurement, fields, tags, *times in cursor.execute(
             _WITH_ARCHIVED if archives else _KEPT
         ):
-            texts = (_text(bucket), _text(measurement), _text(fields), _text(tags))
+            texts = map(text_or_blob, (bucket, measurement, fields, tags))
             yield dict(zip(COLUMNS, (entry_id, *texts, *times), strict=True))
 
 
@@ -46,8 +46,10 @@ def inflate(row: dict[str, Any], attempted: str) -> dict[str, Any]:
         if column in row and name not in row:
             text = row[column]
             try:
-                row[name] = None if text is None else with_room(json.loads, text)
-            except (TypeError, ValueError, RecursionError) as error:
+                # Null and numbers, which SQL may give such a name, are what they stand for.
+                is_text = isinstance(text, str | bytes)
+                row[name] = with_room(json.loads, text) if is_text else text
+            except (ValueError, RecursionError) as error:
                 which = f" of entry {row['entry_id']}" if "entry_id" in row else ""
                 raise CorruptStoreError(
                     f"{attempted}: the {column}{which} cannot be read as JSON: {error}"
@@ -55,7 +57,10 @@ def inflate(row: dict[str, Any], attempted: str) -> dict[str, Any]:
     return row
 
 
-def _text(value: bytes) -> str | bytes:
+def text_or_blob(value: Any) -> Any:
+    """A text that was selected as a blob; bytes where it is not UTF-8, and no blob as it is."""
+    if not isinstance(value, bytes):
+        return value
     try:
         return value.decode()
     except UnicodeDecodeError:
