@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from groupstore import file_system
+from groupstore import file_system, forking
 from groupstore.errors import from_sqlite
 from groupstore.progress import Progress, refuse_uncallable
 from groupstore.snapshot import snapshot
@@ -25,6 +25,7 @@ def backup(engine: Engine, path: str | os.PathLike[str], progress: Progress | No
     refuse_uncallable(progress, "backup")
     target = file_system.locate_other(path, "backup", engine.path)
     with (
+        forking.running_callbacks(),
         file_system.replacement(target, "backup") as temporary,
         # In one read transaction: a write by another connection would else start the copy anew,
         # and steady writers keep it from ever ending.

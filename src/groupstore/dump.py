@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from groupstore import file_system
+from groupstore import file_system, forking
 from groupstore.dump_file import DumpWriter, Entry
 from groupstore.engine.expiry import now_ms
 from groupstore.progress import Progress, refuse_uncallable
@@ -35,6 +35,7 @@ def dump(
     condition, bindings = _selection(face._prefix, prefix)
     target = file_system.locate_other(path, "dump", engine.path)
     with (
+        forking.running_callbacks(),
         file_system.replacement(target, "dump") as temporary,
         DumpWriter(temporary, target) as writer,
         engine.read("dump") as connection,

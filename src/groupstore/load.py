@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from groupstore import file_system
+from groupstore import file_system, forking
 from groupstore.dump_file import DumpReader, Entry
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import QuotaExceededError, ReadOnlyError
@@ -33,7 +33,11 @@ def load(face: OpenFace, path: str | os.PathLike[str], progress: Progress | None
         raise ReadOnlyError(f"load: {engine.path} was opened read-only")
     source = file_system.locate_other(path, "load", engine.path)
     loaded = 0
-    with DumpReader(source) as reader, engine.write("load") as connection:
+    with (
+        forking.running_callbacks(),
+        DumpReader(source) as reader,
+        engine.write("load") as connection,
+    ):
         for batch in _batches(reader):
             _set(face, connection, batch)
             loaded += len(batch)
