@@ -336,3 +336,33 @@ def test_two_at_once(file_store: groupstore.Store, tmp_path: Path) -> None:
     with groupstore.Store() as other:
         assert other.load(tmp_path / "d") == 2000
     assert [name for name in os.listdir(tmp_path) if name.endswith(".new")] == []
+
+
+def test_files_in_use(file_store: groupstore.Store, tmp_path: Path) -> None:
+    """What this process has open as a database, or locks by, is neither replaced nor read."""
+    other_path = tmp_path / "other.db"
+    with groupstore.Store(other_path, exclusive=True) as other, file_store.workspace("job") as job:
+        other.set("g", "k", "v")
+        job.put("like")
+        lock = Path(job.path).parent / ".lock"
+        (tmp_path / "other").mkdir()
+        targets = [other_path, job.path, lock, f"{other_path}-shm", f"{job.path}-journal"]
+        for number, path in enumerate([other_path, job.path, lock]):
+            os.link(path, tmp_path / "other" / str(number))
+            targets.append(tmp_path / "other" / str(number))
+        calls = (file_store.dump, file_store.backup, file_store.load)
+        for target in targets:
+            for call in calls:
+                with pytest.raises(StoreError, match=r"in use|lock file|belongs to the database"):
+                    call(target)
+        assert (other.check(), job.count()) == ([], 1)
+        job.discard()
+
+
+def test_name_of_a_side_file(store: groupstore.Store, tmp_path: Path) -> None:
+    """A journal put beside somebody's database would be played back into it."""
+    (tmp_path / "foreign.db").touch()
+    for ending in ("-wal", "-shm", "-journal"):
+        with pytest.raises(StoreError, match="belongs to the database"):
+            store.dump(tmp_path / f"foreign.db{ending}")
+        assert store.dump(tmp_path / f"alone{ending}") == 0

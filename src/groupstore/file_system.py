@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from groupstore.errors import (
@@ -25,6 +25,12 @@ _MOUNTS = "/proc/self/mountinfo"
 _NETWORK_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p"})
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
+
+# Replaced or closed under a process that holds locks in it, it would lock nobody out.
+LOCK_FILE = ".lock"
+
+in_use: list[Callable[[], Iterable[str]]] = []
+"""Each tells the absolute paths of databases and lock files that this process has open."""
 
 # What link() says where the file system, or the user's rights on it, know no hard links.
 _NO_HARD_LINKS = frozenset(
@@ -49,7 +55,8 @@ def locate_other(path: str | os.PathLike[str], attempted: str, own_path: str) ->
     """The absolute path of a file that is not the store's own, symbolic links resolved.
 
     `own_path` is that of the store's database. Raises `StoreError` where the path is one of its
-    files, or a database that is in use, and `StorageError` for what is no file.
+    files, a database or a lock file that is in use, or the side file of a database, and
+    `StorageError` for what is no file.
     """
     given = os.fspath(path)
     if not isinstance(given, str):
@@ -58,6 +65,16 @@ def locate_other(path: str | os.PathLike[str], attempted: str, own_path: str) ->
     for own in (own_path, *(own_path + ending for ending in _SIDE_FILES)):
         if real_path == own or (status is not None and _is_file(own, status)):
             raise StoreError(f"{attempted}: {given}: this is the store's own file")
+    for paths in in_use:
+        for used in paths():
+            if real_path == used or (status is not None and _is_file(used, status)):
+                raise StoreError(f"{attempted}: {given}: this file is in use by this process")
+    if os.path.basename(real_path) == LOCK_FILE:  # noqa: PTH119
+        raise StoreError(f"{attempted}: {given}: this is the name of a lock file")
+    for ending in _SIDE_FILES:
+        base = real_path.removesuffix(ending)
+        if base != real_path and os.path.lexists(base):
+            raise StoreError(f"{attempted}: {given}: this belongs to the database {base}")
     for ending in ("-wal", "-journal"):
         # Its writes would be taken for writes to what replaces the database; and to read one that
         # this process has open would drop its locks.

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from groupstore import file_system
+from groupstore.config import MEMORY
 from groupstore.errors import StoreError
 
 if TYPE_CHECKING:
@@ -118,6 +120,16 @@ def refuse_inherited(path: str) -> None:
             f"open: this process was forked while {path} was in use, and inherited a connection "
             "that it can neither use nor close; open the file in a new process"
         )
+
+
+def _databases() -> list[str]:
+    # Those that a child cannot use are among them: it has inherited a connection.
+    return [
+        engine.path for engine in list(_engines) if engine.path != MEMORY and not engine.is_closed
+    ]
+
+
+file_system.in_use.append(_databases)
 
 
 def _before() -> None:

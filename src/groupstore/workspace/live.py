@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from groupstore import forking
+from groupstore import file_system, forking
 
 if TYPE_CHECKING:
     from groupstore.store import Store
@@ -61,3 +61,4 @@ def _in_child() -> None:
 
 
 forking.take_part(forking.Hook(_before, _in_parent, _in_child))
+file_system.in_use.append(lambda: [workspace.path for workspace in all_open()])
