@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import apsw
+
 from groupstore import file_system, forking
 from groupstore.dump_file import DumpWriter, Entry
 from groupstore.engine.expiry import now_ms
+from groupstore.errors import CorruptStoreError
 from groupstore.progress import Progress, refuse_uncallable
 from groupstore.snapshot import snapshot
 
 if TYPE_CHECKING:
-    import apsw
-
     from groupstore.observing import OpenFace
 
 _ENTRIES_PER_PROGRESS = 1000
@@ -83,7 +84,12 @@ def _rows(
 ) -> Iterator[tuple[Any, ...]]:
     sql = f"SELECT {_COLUMNS} FROM entries WHERE {condition} ORDER BY group_name, entry_key"
     with closing(connection.cursor()) as cursor:
-        yield from cursor.execute(sql, bindings)
+        try:
+            yield from cursor.execute(sql, bindings)
+        except apsw.TooBigError as error:
+            # No row was written so: a damaged one claims a length that none can have.
+            path = connection.db_filename("main")
+            raise CorruptStoreError(f"dump: {path}: {error}") from error
 
 
 def _entry(row: tuple[Any, ...], prefix_length: int) -> Entry | None:
