@@ -388,8 +388,10 @@ def test_vacuum_of_a_foreign_file(open_store: Opener, foreign: Foreign, path: Pa
 
 
 def test_nothing_to_vacuum(store: groupstore.Store) -> None:
-    """A store without free pages stays as it is."""
-    store.vacuum()
+    """A store without free pages stays as it is, which progress is told once."""
+    seen: list[tuple[int, int]] = []
+    store.vacuum(lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 0)]
     store.set("g", "k", "v")
     store.vacuum()
     assert store.get("g", "k") == "v"

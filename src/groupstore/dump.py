@@ -13,7 +13,7 @@ from groupstore import file_system, forking
 from groupstore.dump_file import DumpWriter, Entry
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError
-from groupstore.progress import Progress, refuse_uncallable
+from groupstore.progress import Progress, refuse_uncallable, unchanged
 from groupstore.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -36,22 +36,23 @@ def dump(
     condition, bindings = _selection(face._prefix, prefix)
     target = file_system.locate_other(path, "dump", engine.path)
     with (
+        unchanged(progress) as report,
         forking.running_callbacks(),
         file_system.replacement(target, "dump") as temporary,
-        DumpWriter(temporary, target) as writer,
+        DumpWriter(temporary, os.fspath(path)) as writer,
         engine.read("dump") as connection,
         snapshot(connection),
     ):
-        total = 0 if progress is None else _count(connection, condition, bindings)
+        total = 0 if report is None else _count(connection, condition, bindings)
         for done, row in enumerate(_rows(connection, condition, bindings)):
-            if progress is not None and done % _ENTRIES_PER_PROGRESS == 0 < done:
-                progress(done, total)
+            if report is not None and done % _ENTRIES_PER_PROGRESS == 0 < done:
+                report(done, total)
             entry = _entry(row, len(face._prefix))
             if entry is not None:
                 writer.write(entry)
         writer.finish()
-        if progress is not None:
-            progress(total, total)
+        if report is not None:
+            report(total, total)
     return writer.entries
 
 

@@ -214,6 +214,8 @@ def vacuum(engine: Engine, progress: Progress | None) -> None:
 
 
 def _vacuum_by_steps(engine: Engine, total: int, progress: Progress | None) -> None:
+    if not total and progress is not None:
+        progress(0, 0)
     for start in range(0, total, _PAGES_PER_STEP):
         pages = min(_PAGES_PER_STEP, total - start)
         sql = f"PRAGMA incremental_vacuum({pages})"
@@ -224,7 +226,7 @@ def _vacuum_by_steps(engine: Engine, total: int, progress: Progress | None) -> N
 
 
 def _rebuild(engine: Engine, total: int, progress: Progress | None) -> None:
-    if progress is not None:
+    if total and progress is not None:
         progress(0, total)
     with engine.alone("vacuum") as connection:
         Patience(engine.config)(lambda: connection.execute("VACUUM"))
