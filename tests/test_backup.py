@@ -283,6 +283,7 @@ def test_full_disk(run: Callable[..., str], tmp_path: Path) -> None:
             store.backup(os.path.join(sys.argv[1], "copy.db"))
         except groupstore.StorageError as error:
             print(sys.argv[1] in str(error), os.listdir(sys.argv[1]))
+            assert "not an error" not in str(error), error
         print(store.count("g"))
         store.close()
         """,
@@ -344,3 +345,14 @@ def test_fork_waits(run: Callable[..., str], tmp_path: Path) -> None:
         tmp_path,
     )
     assert out == "0\n[] v\n"
+
+
+def test_file_named_like_memory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, open_store: Opener
+) -> None:
+    """The name of a store in memory is that of a file here, which is not the store's own."""
+    monkeypatch.chdir(folder)
+    store = open_store("memory")
+    for _ in range(2):
+        store.backup(":memory:")
+    assert listed(folder) == [":memory:"]

@@ -115,6 +115,90 @@ def test_lost_counts_are_made_again(
     assert file_store.scoped("acme").groups() == ["g"]
 
 
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        ("DROP TABLE journal_entries", "'journal_entries' is missing"),
+        ("DROP TABLE entries", "'entries' is missing"),
+        ("DROP INDEX entries_expires_at_idx", "an index"),
+        ("DROP INDEX journal_entries_bucket_committed_at_idx", "an index"),
+    ],
+)
+def test_lost_parts_are_made_again(
+    file_store: groupstore.Store, foreign: Foreign, damage: str, expected: str
+) -> None:
+    """A table or index that another program dropped is named, and there afterwards."""
+    file_store.set("g", "k", "v")
+    foreign(damage)
+    assert any(expected in problem for problem in file_store.check())
+    assert file_store.check() == []
+    file_store.set("g", "l", "w", ttl=100)
+    assert file_store.get("g", "l") == "w"
+    file_store.journal.append("m", {"n": 1})
+
+
+@pytest.mark.parametrize("column", ["type", "name", "tbl_name"])
+@pytest.mark.parametrize("value", ["NULL", "5", "CAST(x'ff' AS TEXT)"])
+def test_damaged_schema(
+    file_store: groupstore.Store, foreign: Foreign, column: str, value: str
+) -> None:
+    """A schema in which a name is none is reported, while the store is open and at the next."""
+    file_store.set("g", "k", "v")
+    foreign(
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_schema SET {column} = {value} WHERE name = 'groupstore_entry_moved'",
+    )
+    for _ in range(2):
+        problems = file_store.check()
+        assert problems
+        assert all(isinstance(problem, str) for problem in problems)
+
+
+def varint(number: int) -> bytes:
+    """SQLite's form of an integer (https://sqlite.org/fileformat2.html, section 1.6)."""
+    parts = [number & 0x7F]
+    while number := number >> 7:
+        parts.append(number & 0x7F | 0x80)
+    return bytes(reversed(parts))
+
+
+def with_endless_group(content: bytes) -> bytes:
+    """A database in which the group of the only row, `MARK`, claims 1.5 GB."""
+    page_bytes = 4096
+    page = content.index(b"MARK") // page_bytes * page_bytes
+    claimed_bytes = 1_500_000_000
+    # A text, a text of one byte (the key), one of one byte (the value), and NULL.
+    types = varint(13 + 2 * claimed_bytes) + bytes([15, 15, 0])
+    header = bytes([len(types) + 1]) + types
+    payload_bytes = len(header) + claimed_bytes + 2
+    usable = page_bytes
+    longest, shortest = (usable - 12) * 64 // 255 - 23, (usable - 12) * 32 // 255 - 23
+    local = shortest + (payload_bytes - shortest) % (usable - 4)
+    local = local if local <= longest else shortest
+    overflow_page = content[page + page_bytes - 4 : page + page_bytes]
+    record = (header + b"MARK").ljust(local, b"c")
+    cell = varint(payload_bytes) + record + overflow_page
+    start = page_bytes - len(cell)
+    body = bytearray(content)
+    body[page + start : page + page_bytes] = cell
+    body[page + 5 : page + 7] = body[page + 8 : page + 10] = start.to_bytes(2, "big")
+    return bytes(body)
+
+
+def test_length_that_no_value_can_have(open_store: Opener, path: Path, tmp_path: Path) -> None:
+    """It is damage, for check as for dump, which leaves nothing behind."""
+    with open_store() as store:
+        store.set("MARK", "b", "c" * 5000)
+    path.write_bytes(with_endless_group(path.read_bytes()))
+    store = open_store()
+    problems = store.check()
+    assert any("too big" in problem for problem in problems)
+    assert any("could not be mended" in problem for problem in problems)
+    with pytest.raises(CorruptStoreError, match=r"dump: .*too big"):
+        store.dump(tmp_path / "d")
+    assert not (tmp_path / "d").exists()
+
+
 def test_read_only_reports(open_store: Opener, foreign: Foreign) -> None:
     """A store that is only read names wrong counts too, and leaves them."""
     open_store().close()
@@ -304,8 +388,10 @@ def test_vacuum_of_a_foreign_file(open_store: Opener, foreign: Foreign, path: Pa
 
 
 def test_nothing_to_vacuum(store: groupstore.Store) -> None:
-    """A store without free pages stays as it is."""
-    store.vacuum()
+    """A store without free pages stays as it is, which progress is told once."""
+    seen: list[tuple[int, int]] = []
+    store.vacuum(lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 0)]
     store.set("g", "k", "v")
     store.vacuum()
     assert store.get("g", "k") == "v"

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 import zstandard
 from hypothesis import given
@@ -336,3 +337,90 @@ def test_two_at_once(file_store: groupstore.Store, tmp_path: Path) -> None:
     with groupstore.Store() as other:
         assert other.load(tmp_path / "d") == 2000
     assert [name for name in os.listdir(tmp_path) if name.endswith(".new")] == []
+
+
+def test_files_in_use(file_store: groupstore.Store, tmp_path: Path) -> None:
+    """What this process has open as a database, or locks by, is neither replaced nor read."""
+    other_path = tmp_path / "other.db"
+    with groupstore.Store(other_path, exclusive=True) as other, file_store.workspace("job") as job:
+        other.set("g", "k", "v")
+        job.put("like")
+        lock = Path(job.path).parent / ".lock"
+        (tmp_path / "other").mkdir()
+        targets = [other_path, job.path, lock, f"{other_path}-shm", f"{job.path}-journal"]
+        for number, path in enumerate([other_path, job.path, lock]):
+            os.link(path, tmp_path / "other" / str(number))
+            targets.append(tmp_path / "other" / str(number))
+        calls = (file_store.dump, file_store.backup, file_store.load)
+        for target in targets:
+            for call in calls:
+                with pytest.raises(StoreError, match=r"in use|lock file|belongs to the database"):
+                    call(target)
+        assert (other.check(), job.count()) == ([], 1)
+        job.discard()
+
+
+def test_name_of_a_side_file(store: groupstore.Store, tmp_path: Path) -> None:
+    """A journal put beside somebody's database would be played back into it."""
+    (tmp_path / "foreign.db").touch()
+    for ending in ("-wal", "-shm", "-journal"):
+        with pytest.raises(StoreError, match="belongs to the database"):
+            store.dump(tmp_path / f"foreign.db{ending}")
+        assert store.dump(tmp_path / f"alone{ending}") == 0
+
+
+def test_an_error_of_sqlite_from_progress(store: groupstore.Store, tmp_path: Path) -> None:
+    """An error that the store would turn into one of its own comes out unchanged, too."""
+    store.set_many("g", {str(n): "v" for n in range(2500)})
+    store.dump(tmp_path / "source")
+    error = apsw.FullError("of the caller")
+
+    def progress(done: int, total: int) -> None:
+        raise error
+
+    for call, name in ((store.dump, "d"), (store.backup, "d"), (store.load, "source")):
+        with pytest.raises(apsw.FullError) as raised:
+            call(tmp_path / name, progress=progress)
+        assert raised.value is error
+    assert not (tmp_path / "d").exists()
+    assert store.check() == []
+
+
+@pytest.mark.parametrize("ending", [".gz", ".GZ", ".zst", ".Zst"])
+def test_the_name_given_chooses_the_compression(
+    store: groupstore.Store, tmp_path: Path, ending: str
+) -> None:
+    """In any case of the letters, and not the name of what a link points to."""
+    store.set("g", "k", "v")
+    link = tmp_path / f"link{ending}"
+    link.symlink_to(tmp_path / "real")
+    store.dump(link)
+    magic = b"\x1f\x8b" if ending.lower() == ".gz" else b"\x28\xb5\x2f\xfd"
+    assert (tmp_path / "real").read_bytes().startswith(magic)
+    assert store.load(link) == 1
+
+
+def test_longest_names(store: groupstore.Store, tmp_path: Path) -> None:
+    """A name may be as long as the file system has them, and the temporary one fits, too."""
+    store.set("g", "k", "v")
+    for name in ("n" * 255, "é" * 127):
+        assert store.dump(tmp_path / name) == 1
+        assert store.load(tmp_path / name) == 1
+
+
+def test_interrupt_at_the_making(
+    store: groupstore.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt that comes when the temporary file has just been made leaves none."""
+    close = os.close
+
+    def interrupted(descriptor: int) -> None:
+        close(descriptor)
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "dumps"
+    folder.mkdir()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "close", interrupted)
+        store.dump(folder / "d")
+    assert os.listdir(folder) == []

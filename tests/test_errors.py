@@ -114,6 +114,12 @@ def test_from_sqlite(code: int, expected: type[Exception]) -> None:
     assert not str(error).endswith(": ")
 
 
+def test_text_that_says_nothing() -> None:
+    """A backup's error has the text of a connection that saw none: the kind is named instead."""
+    error = from_sqlite(apsw.FullError("not an error"), "backup", "/srv/app.db")
+    assert str(error) == "backup: /srv/app.db: FullError"
+
+
 def test_from_apsw_itself() -> None:
     """What APSW refuses without asking SQLite is a plain `StoreError`."""
     connection = apsw.Connection(":memory:")

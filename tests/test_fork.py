@@ -444,3 +444,81 @@ joined(in_child(child))
 """,
         path,
     )
+
+
+@pytest.mark.parametrize("call", ["dump", "backup", "load"])
+def test_progress_that_uses_other_objects(run: Run, path: Path, call: str) -> None:
+    """A fork waits for a copy whose progress waits for what the fork itself has to take."""
+    run(
+        PRELUDE
+        + """
+store, other = opened(), groupstore.Store(sys.argv[1] + ".other", durability="normal")
+workspace = store.workspace("job")
+store.set_many("g", {str(n): "x" * 200 for n in range(2500)})
+store.dump(sys.argv[1] + ".source")
+copies = {
+    "dump": lambda progress: store.dump(sys.argv[1] + ".copy", progress=progress),
+    "backup": lambda progress: store.backup(sys.argv[1] + ".copy", progress),
+    "load": lambda progress: store.load(sys.argv[1] + ".source", progress),
+}
+inside, forking = threading.Event(), threading.Event()
+calls = 0
+
+def progress(done, total):
+    global calls
+    inside.set()
+    forking.wait()
+    if not calls:
+        time.sleep(0.05)  # for the fork to begin
+    calls += 1
+    workspace.put("k")
+    other.set("g", "k", "v")
+    groupstore.Store(sys.argv[1] + ".third").close()
+    store.get("g", "1")
+    other.dump(sys.argv[1] + ".nested")
+
+worker = threading.Thread(target=copies[sys.argv[2]], args=(progress,))
+worker.start()
+inside.wait()
+forking.set()
+
+def child():
+    store.set("g", "child", "v")
+    store.dump(sys.argv[1] + ".child", progress=lambda *far: None)
+    other.set("g", "child", "v")
+
+joined(in_child(child))
+worker.join()
+assert calls and workspace.count() == calls and other.count("g") == 2
+assert store.check() == []
+workspace.discard()
+other.close()
+store.close()
+""",
+        path,
+        call,
+    )
+
+
+def test_fork_from_a_progress(run: Run, path: Path) -> None:
+    """A progress may fork: the child has no such store, and other stores work there."""
+    run(
+        PRELUDE
+        + """
+store, other = opened(), groupstore.Store(sys.argv[1] + ".other", durability="normal")
+store.set("g", "k", "v")
+
+def child():
+    refused(lambda: store.get("g", "k"))
+    other.dump(sys.argv[1] + ".child")
+    os.waitpid(in_child(lambda: other.set("g", "k", "v")), 0)
+
+store.dump(sys.argv[1] + ".copy", progress=lambda *far: joined(in_child(child)))
+assert other.get("g", "k") == "v"
+joined(in_child(lambda: store.set("g", "k", "w")))
+assert store.get("g", "k") == "w"
+other.close()
+store.close()
+""",
+        path,
+    )

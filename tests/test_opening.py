@@ -195,7 +195,7 @@ SCHEMA_PAGE_BYTES = 4096
 
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["writing", "read-only"])
-@pytest.mark.parametrize("damage", ["text", "header", "schema", "short"])
+@pytest.mark.parametrize("damage", ["text", "header", "format", "schema", "short"])
 def test_no_database(path: Path, open_store: Opener, damage: str, read_only: bool) -> None:
     """A file that is no database, or a damaged one, is refused by name and left as it is."""
     open_store().close()
@@ -204,6 +204,9 @@ def test_no_database(path: Path, open_store: Opener, damage: str, read_only: boo
         content[:] = b"colour = blue\n" * 100
     elif damage == "header":
         content[:16] = b"SQLite format 4\0"
+    elif damage == "format":
+        # The schema's format, of which 4 is the highest.
+        content[47] = 9
     elif damage == "schema":
         content[100:SCHEMA_PAGE_BYTES] = os.urandom(SCHEMA_PAGE_BYTES - 100)
     else:

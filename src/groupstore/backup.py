@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from groupstore import file_system, schema
+from groupstore import file_system, forking, schema
 from groupstore.errors import from_sqlite
-from groupstore.progress import Progress, refuse_uncallable
+from groupstore.progress import Progress, refuse_uncallable, unchanged
 from groupstore.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def backup(engine: Engine, path: str | os.PathLike[str], progress: Progress | No
     refuse_uncallable(progress, "backup")
     target = file_system.locate_other(path, "backup", engine.path)
     with (
+        unchanged(progress) as report,
+        forking.running_callbacks(),
         file_system.replacement(target, "backup") as temporary,
         # In one read transaction: a write by another connection would else start the copy anew,
         # and steady writers keep it from ever ending.
@@ -32,7 +34,7 @@ def backup(engine: Engine, path: str | os.PathLike[str], progress: Progress | No
         snapshot(source),
     ):
         try:
-            _copy(source, temporary, progress)
+            _copy(source, temporary, report)
         except apsw.Error as error:
             raise from_sqlite(error, f"backup to {target}", engine.path) from error
 

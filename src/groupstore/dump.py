@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from groupstore import file_system
+import apsw
+
+from groupstore import file_system, forking
 from groupstore.dump_file import DumpWriter, Entry
 from groupstore.engine.expiry import now_ms
-from groupstore.progress import Progress, refuse_uncallable
+from groupstore.errors import CorruptStoreError
+from groupstore.progress import Progress, refuse_uncallable, unchanged
 from groupstore.snapshot import snapshot
 
 if TYPE_CHECKING:
-    import apsw
-
     from groupstore.observing import OpenFace
 
 _ENTRIES_PER_PROGRESS = 1000
@@ -35,21 +36,23 @@ def dump(
     condition, bindings = _selection(face._prefix, prefix)
     target = file_system.locate_other(path, "dump", engine.path)
     with (
+        unchanged(progress) as report,
+        forking.running_callbacks(),
         file_system.replacement(target, "dump") as temporary,
-        DumpWriter(temporary, target) as writer,
+        DumpWriter(temporary, os.fspath(path)) as writer,
         engine.read("dump") as connection,
         snapshot(connection),
     ):
-        total = 0 if progress is None else _count(connection, condition, bindings)
+        total = 0 if report is None else _count(connection, condition, bindings)
         for done, row in enumerate(_rows(connection, condition, bindings)):
-            if progress is not None and done % _ENTRIES_PER_PROGRESS == 0 < done:
-                progress(done, total)
+            if report is not None and done % _ENTRIES_PER_PROGRESS == 0 < done:
+                report(done, total)
             entry = _entry(row, len(face._prefix))
             if entry is not None:
                 writer.write(entry)
         writer.finish()
-        if progress is not None:
-            progress(total, total)
+        if report is not None:
+            report(total, total)
     return writer.entries
 
 
@@ -82,7 +85,12 @@ def _rows(
 ) -> Iterator[tuple[Any, ...]]:
     sql = f"SELECT {_COLUMNS} FROM entries WHERE {condition} ORDER BY group_name, entry_key"
     with closing(connection.cursor()) as cursor:
-        yield from cursor.execute(sql, bindings)
+        try:
+            yield from cursor.execute(sql, bindings)
+        except apsw.TooBigError as error:
+            # No row was written so: a damaged one claims a length that none can have.
+            path = connection.db_filename("main")
+            raise CorruptStoreError(f"dump: {path}: {error}") from error
 
 
 def _entry(row: tuple[Any, ...], prefix_length: int) -> Entry | None:

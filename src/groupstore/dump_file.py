@@ -107,11 +107,15 @@ class _Plain:
         return b""
 
 
+def _has_suffix(path: str, suffix: str) -> bool:
+    return path.lower().endswith(suffix)
+
+
 def _compressor(path: str) -> _Compressor:
-    if path.endswith(".gz"):
+    if _has_suffix(path, ".gz"):
         # A gzip header of zlib's own holds neither a time nor a name.
         return zlib.compressobj(wbits=16 + zlib.MAX_WBITS)
-    if path.endswith(".zst"):
+    if _has_suffix(path, ".zst"):
         # Here, not above: only who asks for it pays for the import.
         import zstandard  # noqa: PLC0415
 
@@ -189,18 +193,18 @@ class DumpWriter:
 
 
 class DumpReader:
-    """Reads the dump at `path`.
+    """Reads the dump in the file `real_path`, compressed as `path` says.
 
     Raises `StorageError` where that cannot be read, and `CorruptStoreError`, naming path and
     line, for what is no dump or a damaged one.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, real_path: str, path: str) -> None:
         self._path = path
         self._line_number = 0
         try:
-            self._file = open(path, "rb")  # noqa: PTH123, SIM115
-            self.size_bytes = os.stat(path).st_size
+            self._file = open(real_path, "rb")  # noqa: PTH123, SIM115
+            self.size_bytes = os.stat(real_path).st_size
         except OSError as error:
             raise storage_error(error, "load", path) from error
         self._damage: tuple[type[Exception], ...] = (gzip.BadGzipFile, EOFError, zlib.error)
@@ -240,9 +244,9 @@ class DumpReader:
             raise self._damaged("more after the closing line")
 
     def _decompressed(self) -> io.BufferedIOBase:
-        if self._path.endswith(".gz"):
+        if _has_suffix(self._path, ".gz"):
             return gzip.GzipFile(fileobj=self._file, mode="rb")
-        if self._path.endswith(".zst"):
+        if _has_suffix(self._path, ".zst"):
             import zstandard  # noqa: PLC0415 (as above)
 
             self._damage += (zstandard.ZstdError,)

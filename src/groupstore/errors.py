@@ -127,5 +127,8 @@ def from_sqlite(
     """
     extended = getattr(error, "extendedresult", 0)
     exception = _EXCEPTIONS.get(extended) or _EXCEPTIONS.get(extended & 0xFF, StoreError)
-    # An exception made for a bare code carries no text.
-    return exception(f"{attempted}: {path}: {str(error) or type(error).__name__}")
+    text = str(error)
+    if not text or text == "not an error":
+        # Made for a bare code, or by a backup, whose connection does not know of the error.
+        text = type(error).__name__
+    return exception(f"{attempted}: {path}: {text}")

@@ -14,7 +14,7 @@ import os
 import sys
 import threading
 
-from groupstore.file_system import storage_error
+from groupstore.file_system import in_use, storage_error
 
 if sys.platform == "win32":
     import msvcrt
@@ -69,6 +69,7 @@ class _LockFile:
     def __init__(self, path: str) -> None:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self.descriptor = os.open(path, flags, 0o600)
+        self.path = os.path.abspath(path)
         self.key = _key(os.fstat(self.descriptor))
         self.held: set[str] = set()
 
@@ -82,6 +83,7 @@ class _LockFile:
 # Reentrant: a garbage collection inside may release a lock.
 _guard = threading.RLock()
 _files: dict[tuple[int, int], _LockFile] = {}
+in_use.append(lambda: [file.path for file in list(_files.values())])
 
 
 def acquire(path: str, name: str) -> FileLock | None:

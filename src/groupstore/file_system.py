@@ -9,9 +9,10 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
+from groupstore.config import MEMORY
 from groupstore.errors import (
     ConfigError,
     CorruptStoreError,
@@ -25,6 +26,15 @@ _MOUNTS = "/proc/self/mountinfo"
 _NETWORK_TYPES = frozenset({"nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "9p"})
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")
+
+# Replaced or closed under a process that holds locks in it, it would lock nobody out.
+LOCK_FILE = ".lock"
+
+# Of most file systems.
+_LONGEST_NAME_BYTES = 255
+
+in_use: list[Callable[[], Iterable[str]]] = []
+"""Each tells the absolute paths of databases and lock files that this process has open."""
 
 # What link() says where the file system, or the user's rights on it, know no hard links.
 _NO_HARD_LINKS = frozenset(
@@ -49,15 +59,27 @@ def locate_other(path: str | os.PathLike[str], attempted: str, own_path: str) ->
     """The absolute path of a file that is not the store's own, symbolic links resolved.
 
     `own_path` is that of the store's database. Raises `StoreError` where the path is one of its
-    files, or a database that is in use, and `StorageError` for what is no file.
+    files, a database or a lock file that is in use, or the side file of a database, and
+    `StorageError` for what is no file.
     """
     given = os.fspath(path)
     if not isinstance(given, str):
         raise TypeError(f"{attempted}: path must be str or os.PathLike, not {type(given).__name__}")
     real_path, status = _look_up(given, attempted)
-    for own in (own_path, *(own_path + ending for ending in _SIDE_FILES)):
+    own_files = () if own_path == MEMORY else (own_path, *(own_path + end for end in _SIDE_FILES))
+    for own in own_files:
         if real_path == own or (status is not None and _is_file(own, status)):
             raise StoreError(f"{attempted}: {given}: this is the store's own file")
+    for paths in in_use:
+        for used in paths():
+            if real_path == used or (status is not None and _is_file(used, status)):
+                raise StoreError(f"{attempted}: {given}: this file is in use by this process")
+    if os.path.basename(real_path) == LOCK_FILE:  # noqa: PTH119
+        raise StoreError(f"{attempted}: {given}: this is the name of a lock file")
+    for ending in _SIDE_FILES:
+        base = real_path.removesuffix(ending)
+        if base != real_path and os.path.lexists(base):
+            raise StoreError(f"{attempted}: {given}: this belongs to the database {base}")
     for ending in ("-wal", "-journal"):
         # Its writes would be taken for writes to what replaces the database; and to read one that
         # this process has open would drop its locks.
@@ -76,10 +98,11 @@ def replacement(path: str, attempted: str) -> Iterator[str]:
     Until then `path` stays as it was, and an exception leaves nothing behind. The file is its
     owner's alone, and on the disk before it gets its name.
     """
-    temporary = f"{path}-{os.urandom(8).hex()}.new"
-    with _translated(attempted, path):
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    temporary = _temporary_name(path)
     try:
+        # Inside: an interrupt may come when the file has just been made.
+        with _translated(attempted, path):
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
         with _translated(attempted, path):
             _sync(temporary, os.O_RDWR)
@@ -87,7 +110,7 @@ def replacement(path: str, attempted: str) -> Iterator[str]:
             if sys.platform != "win32":
                 _sync(os.path.dirname(path), os.O_RDONLY)  # noqa: PTH120
     except BaseException:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise
 
@@ -95,12 +118,26 @@ def replacement(path: str, attempted: str) -> Iterator[str]:
 def leftovers(path: str) -> list[str]:
     """The temporary files that processes which died have left beside `path`."""
     folder, name = os.path.split(path)
-    pattern = re.compile(re.escape(name) + "-[0-9a-f]{16}\\.new")
+    pattern = re.compile(re.escape(_shortened(name)) + "-[0-9a-f]{16}\\.new")
     return sorted(
         os.path.join(folder, found)  # noqa: PTH118
         for found in os.listdir(folder)  # noqa: PTH208
         if pattern.fullmatch(found)
     )
+
+
+def _temporary_name(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(folder, f"{_shortened(name)}-{os.urandom(8).hex()}.new")  # noqa: PTH118
+
+
+def _shortened(name: str) -> str:
+    """As much of a file's name as leaves room for what makes it a temporary one."""
+    encoded = os.fsencode(name)
+    longest_bytes = _LONGEST_NAME_BYTES - len("-0123456789abcdef.new")
+    if len(encoded) <= longest_bytes:
+        return name
+    return encoded[:longest_bytes].decode(errors="ignore")
 
 
 def refuse_network(path: str) -> None:
@@ -121,7 +158,7 @@ def create(path: str) -> None:
 
     It is made under another name and linked, so that nobody can have it open when it is closed.
     """
-    temporary = f"{path}-{os.urandom(8).hex()}.new"
+    temporary = _temporary_name(path)
     try:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         try:

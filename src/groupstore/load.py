@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from groupstore import file_system
+from groupstore import file_system, forking
 from groupstore.dump_file import DumpReader, Entry
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import QuotaExceededError, ReadOnlyError
-from groupstore.progress import Progress, refuse_uncallable
+from groupstore.progress import Progress, refuse_uncallable, unchanged
 
 if TYPE_CHECKING:
     import apsw
@@ -33,14 +33,19 @@ def load(face: OpenFace, path: str | os.PathLike[str], progress: Progress | None
         raise ReadOnlyError(f"load: {engine.path} was opened read-only")
     source = file_system.locate_other(path, "load", engine.path)
     loaded = 0
-    with DumpReader(source) as reader, engine.write("load") as connection:
+    with (
+        unchanged(progress) as report,
+        forking.running_callbacks(),
+        DumpReader(source, os.fspath(path)) as reader,
+        engine.write("load") as connection,
+    ):
         for batch in _batches(reader):
             _set(face, connection, batch)
             loaded += len(batch)
-            if progress is not None and reader.read_bytes < reader.size_bytes:
-                progress(reader.read_bytes, reader.size_bytes)
-        if progress is not None:
-            progress(reader.size_bytes, reader.size_bytes)
+            if report is not None and reader.read_bytes < reader.size_bytes:
+                report(reader.read_bytes, reader.size_bytes)
+        if report is not None:
+            report(reader.size_bytes, reader.size_bytes)
     return loaded
 
 

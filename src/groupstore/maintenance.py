@@ -106,17 +106,27 @@ def _examine(engine: Engine, examination: Callable[[apsw.Connection], Iterable[s
     try:
         with engine.read("check") as connection, snapshot(connection):
             problems.extend(examination(connection))
-    except UnicodeDecodeError as error:
-        problems.append(f"check: {engine.path}: {error}")
-    except StoreError as error:
-        if not _tells_of_damage(error):
-            raise
-        problems.append(str(error))
+    except _DAMAGE as error:
+        problems.append(_reported(error, engine))
     return problems
 
 
+# Text that is no UTF-8, and lengths which no value can have, are no StoreErrors.
+_DAMAGE: Final = (StoreError, ValueError, MemoryError)
+
+
+def _reported(error: Exception, engine: Engine) -> str:
+    """What an error says of the file; raises it where the moment or the caller is at fault."""
+    if not isinstance(error, StoreError):
+        if isinstance(error.__cause__, apsw.Error):
+            return str(error)
+        return f"check: {engine.path}: {str(error) or type(error).__name__}"
+    if not _tells_of_damage(error):
+        raise error
+    return str(error)
+
+
 def _tells_of_damage(error: StoreError) -> bool:
-    """Whether it is the file that is at fault, and not the moment or the caller."""
     return isinstance(error, CorruptStoreError) or (
         isinstance(error.__cause__, apsw.Error) and not isinstance(error, StoreBusyError)
     )
@@ -157,8 +167,7 @@ def _malformed_journal(connection: apsw.Connection) -> Iterator[str]:
 
 
 def _miscounted(connection: apsw.Connection) -> Iterator[str]:
-    if not schema.inspect(connection).counted:
-        yield "the tables or triggers that count rows are missing or were altered"
+    yield from schema.missing(schema.inspect(connection))
     yield from schema.miscounted(connection)
 
 
@@ -181,12 +190,10 @@ def _mend_counts(engine: Engine) -> list[str]:
             found = schema.inspect(connection)
             if found.counted:
                 schema.recount(connection)
-            else:
+            if not found.is_current:
                 schema.migrate(connection, found)
-    except StoreError as error:
-        if not _tells_of_damage(error):
-            raise
-        return [f"the counts could not be mended: {error}"]
+    except _DAMAGE as error:
+        return [f"the counts could not be mended: {_reported(error, engine)}"]
     return []
 
 
@@ -207,6 +214,8 @@ def vacuum(engine: Engine, progress: Progress | None) -> None:
 
 
 def _vacuum_by_steps(engine: Engine, total: int, progress: Progress | None) -> None:
+    if not total and progress is not None:
+        progress(0, 0)
     for start in range(0, total, _PAGES_PER_STEP):
         pages = min(_PAGES_PER_STEP, total - start)
         sql = f"PRAGMA incremental_vacuum({pages})"
@@ -217,7 +226,7 @@ def _vacuum_by_steps(engine: Engine, total: int, progress: Progress | None) -> N
 
 
 def _rebuild(engine: Engine, total: int, progress: Progress | None) -> None:
-    if progress is not None:
+    if total and progress is not None:
         progress(0, total)
     with engine.alone("vacuum") as connection:
         Patience(engine.config)(lambda: connection.execute("VACUUM"))

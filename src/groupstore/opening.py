@@ -108,6 +108,9 @@ def _errors_of(path: str) -> Iterator[None]:
     try:
         yield
     except apsw.Error as error:
+        if str(error) == "unsupported file format":
+            # SQLite's code for a header that no version writes is the one for wrong SQL.
+            raise CorruptStoreError(f"open: {path}: {error}") from error
         raise from_sqlite(error, "open", path) from error
     except UnicodeDecodeError as error:
         raise CorruptStoreError(f"open: {path}: the schema is not text in UTF-8") from error

@@ -6,6 +6,7 @@ an existing key is the exception: SQLite runs no delete trigger for it, and the 
 high until `recount`.
 """
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import apsw
@@ -168,9 +169,7 @@ def inspect(connection: apsw.Connection) -> Schema:
     }
     objects = {
         (kind, name.lower()): (sql, table.lower())
-        for kind, name, sql, table in connection.execute(
-            "SELECT type, name, sql, tbl_name FROM sqlite_schema"
-        )
+        for kind, name, sql, table in _objects(connection)
     }
     for (kind, name), (_, table) in objects.items():
         _require_role(connection, kind, name, table)
@@ -194,6 +193,19 @@ def inspect(connection: apsw.Connection) -> Schema:
         has_indexes=all(("index", name) in objects for name in _INDEXES),
         counted=all(objects.get(item, ("", ""))[0] == sql for item, sql in _COUNTING.items()),
     )
+
+
+def missing(found: Schema) -> list[str]:
+    """Sentences on what `migrate` would make again in a file that was current."""
+    parts = {
+        "the table 'entries' is missing": found.has_entries,
+        "the column 'expires_at' of 'entries' is missing": found.has_expiry
+        or not found.has_entries,
+        "the table 'journal_entries' is missing": found.has_journal,
+        "an index of 'entries' or 'journal_entries' is missing": found.has_indexes,
+        "the tables or triggers that count rows are missing or were altered": found.counted,
+    }
+    return [sentence for sentence, is_there in parts.items() if not is_there]
 
 
 def migrate(connection: apsw.Connection, schema: Schema) -> None:
@@ -243,6 +255,15 @@ def recount(connection: apsw.Connection) -> None:
 
 def _incompatible(connection: apsw.Connection, reason: str) -> CorruptStoreError:
     return CorruptStoreError(f"open: {connection.db_filename('main')}: {reason}")
+
+
+def _objects(connection: apsw.Connection) -> Iterator[tuple[str, str, str | None, str]]:
+    """Type, name, SQL and table of all that the schema lists."""
+    rows = connection.execute("SELECT type, name, sql, tbl_name FROM sqlite_schema")
+    for kind, name, sql, table in rows:
+        if not (isinstance(kind, str) and isinstance(name, str) and isinstance(table, str)):
+            raise _incompatible(connection, f"the schema lists {kind!r} {name!r} on {table!r}")
+        yield kind, name, sql if isinstance(sql, str) else None, table
 
 
 def _columns(connection: apsw.Connection, table: str) -> dict[str, _Column]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from typing import TYPE_CHECKING
 
-from groupstore import forking
+from groupstore import file_system, forking
 
 if TYPE_CHECKING:
     from groupstore.store import Store
@@ -42,8 +41,6 @@ def close_all(store: Store) -> None:
 
 
 def _before() -> None:
-    # First, so that two forks at once do not each wait for a turn that the other one has.
-    forking.opening.acquire()
     _taken[:] = all_open()
     for workspace in _taken:
         workspace._turn.acquire()
@@ -53,7 +50,6 @@ def _in_parent() -> None:
     for workspace in _taken:
         workspace._turn.release()
     _taken.clear()
-    forking.opening.release()
 
 
 def _in_child() -> None:
@@ -62,8 +58,7 @@ def _in_child() -> None:
         workspace._turn.release()
     _taken.clear()
     _live.clear()
-    forking.opening.release()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_before, after_in_parent=_in_parent, after_in_child=_in_child)
+forking.take_part(forking.Hook(_before, _in_parent, _in_child))
+file_system.in_use.append(lambda: [workspace.path for workspace in all_open()])
