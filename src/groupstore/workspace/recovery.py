@@ -63,7 +63,11 @@ def _take(store: Store, name: str, path: str, lock: file_lock.FileLock) -> Works
     if not buffer_file.is_regular(path):
         lock.release()
         return None
-    workspace = Workspace(store, name, path, lock)
+    try:
+        workspace = Workspace(store, name, path, lock)
+    except BaseException:
+        lock.release()
+        raise
     try:
         if not buffer_file.is_openable(path):
             raise CorruptStoreError(f"recover_workspaces: {path}: no file to be opened")
