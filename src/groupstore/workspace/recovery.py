@@ -26,6 +26,8 @@ def recover(store: Store, folder: str) -> list[Workspace]:
     lock_file = os.path.join(folder, LOCK_FILE)  # noqa: PTH118
     try:
         for name in _leftovers(folder):
+            if file_of(folder, name) == store._engine.path:
+                continue
             lock = file_lock.acquire(lock_file, name)
             if lock is None:
                 continue
