@@ -20,7 +20,7 @@ LAYERS = [
     ["transaction"],
     ["workspace.making", "workspace.recovery"],
     ["workspace.workspace"],
-    ["workspace.importing", "workspace.exporting"],
+    ["workspace.importing", "workspace.exporting", "workspace.outside"],
     ["workspace.live", "workspace.recording", "workspace.state_folder"],
     ["workspace.buffer_file", "workspace.naming", "workspace.payload"],
     ["workspace.file_format", "workspace.json_stream", "workspace"],

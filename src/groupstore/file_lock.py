@@ -109,6 +109,11 @@ def acquire(path: str, name: str) -> FileLock | None:
         raise storage_error(error, "lock", path) from error
 
 
+def is_in_use(status: os.stat_result) -> bool:
+    """Whether this process holds locks in the file, by what `os.stat` says of it."""
+    return _key(status) in _files
+
+
 def _reserve(path: str, name: str) -> _LockFile | None:
     """The open lock file with `name` entered as held; None where it was entered before."""
     while True:

@@ -177,9 +177,10 @@ class _Statement:
             raise _RefusedError("one statement is allowed, and there is a second")
         if not cursor.is_readonly:
             raise _RefusedError("only reading is allowed")
-        unknown = set(self.bindings) - set(cursor.bindings_names)
-        if isinstance(self.bindings, dict) and unknown:
-            raise _RefusedError(f"it has no parameter {', '.join(map(repr, sorted(unknown)))}")
+        if isinstance(self.bindings, dict):
+            unknown = sorted(map(repr, self.bindings.keys() - set(cursor.bindings_names)))
+            if unknown:
+                raise _RefusedError(f"it has no parameter {', '.join(unknown)}")
         self.columns = tuple(str(column[0]) for column in cursor.get_description())
         if not self.columns:
             raise _RefusedError("it is no SELECT")

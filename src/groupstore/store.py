@@ -181,7 +181,14 @@ class Store(OpenFace):
         if directory is None:
             folder = state_folder.path()
         else:
-            folder = os.path.realpath(os.fspath(directory))
+            given = os.fspath(directory)
+            if not isinstance(given, str):
+                raise TypeError(
+                    f"recover_workspaces: directory must be str, not {type(given).__name__}"
+                )
+            if not given or "\0" in given:
+                raise ValueError(f"recover_workspaces: directory must name a folder: {given!r}")
+            folder = os.path.realpath(given)
         return recovery.recover(self, folder)
 
     def _workspaces_in(self) -> StateFolder:

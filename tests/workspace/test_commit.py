@@ -13,6 +13,7 @@ import pytest
 
 import groupstore
 from groupstore import StoreError
+from groupstore.workspace import buffer_file, recording
 
 Opener = Callable[..., groupstore.Store]
 Foreign = Callable[..., list[list[Any]]]
@@ -290,3 +291,28 @@ def test_file_stays_readable(
     )
     assert file_store.get("g", "k") == "v"
     assert open_store().check() == []
+
+
+@pytest.mark.parametrize("place", ["sync_folder", "is_recorded"])
+def test_interrupt_at_the_end(
+    file_store: groupstore.Store, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Ctrl-C during the end of a commit leaves a workspace that has ended, its name free again."""
+    workspace = file_store.workspace("job")
+    workspace.put("like")
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if place == "sync_folder":
+            patch.setattr(buffer_file, "sync_folder", interrupted)
+        else:
+            patch.setattr(recording, "record", interrupted)
+            patch.setattr(recording, "is_recorded", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            workspace.commit()
+    assert workspace.closed
+    for left in file_store.recover_workspaces():
+        left.discard()
+    file_store.workspace("job").discard()

@@ -344,9 +344,9 @@ def test_own_files(
     """The databases themselves are refused: to open them would drop their locks."""
     workspace.put("like")
     for own in (workspace.path, f"{workspace.path}-wal", path, f"{path}-wal"):
-        with pytest.raises(ValueError, match="in use as a database"):
+        with pytest.raises(groupstore.StoreError):
             workspace.import_file(own)
-        with pytest.raises(ValueError, match="in use as a database"):
+        with pytest.raises(groupstore.StoreError):
             workspace.export_file(own)
     assert workspace.commit() == {"like": 1}
     assert file_store.check() == []
@@ -372,3 +372,48 @@ def test_wrong_arguments(workspace: groupstore.Workspace, tmp_path: Path) -> Non
     with pytest.raises(groupstore.StoreError, match="is closed"):
         workspace.export_file(path)
     assert path.read_text() == "{}\n"
+
+
+def test_other_files_in_use(
+    workspace: groupstore.Workspace, file_store: groupstore.Store, tmp_path: Path
+) -> None:
+    """Nor may another store's file be opened or replaced, another workspace's, or a lock file."""
+    workspace.put("like")
+    other = file_store.workspace("other")
+    with groupstore.Store(tmp_path / "b.db", purge_interval=None) as store:
+        store.set("g", "k", "v")
+        os.link(tmp_path / "b.db", tmp_path / "link.jsonl")
+        in_use = [tmp_path / "b.db", tmp_path / "link.jsonl", tmp_path / "b.db-shm", other.path]
+        for path in (*in_use, Path(workspace.path).parent / ".lock"):
+            before = os.stat(path).st_ino
+            with pytest.raises(groupstore.StoreError, match=r"^import_file: "):
+                workspace.import_file(path)
+            with pytest.raises(groupstore.StoreError, match=r"^export_file: "):
+                workspace.export_file(path)
+            assert os.stat(path).st_ino == before
+    other.close()
+    for bad in ("a\0b", "\ud800"):
+        with pytest.raises(ValueError, match=r"^import_file: path"):
+            workspace.import_file(bad)
+
+
+def test_numbers_across_chunks(workspace: groupstore.Workspace, tmp_path: Path) -> None:
+    """A number is whole wherever the border of what is read at once falls in it."""
+    number = "-1.25e+10"
+    for shift in range(len(number) + 2):
+        start = '[{"n":"'
+        text = start + "x" * (2**16 - len(start) - len('","v":') - shift) + f'","v":{number}}}]'
+        assert workspace.import_file(write(tmp_path / "a.json", text)) == 1
+    rows = entries(workspace, tmp_path)
+    assert [data["v"] for _, data in rows] == [-1.25e10] * (len(number) + 2)
+    top = '[{"a":' + "1" * 4 + "}" + " " * (2**16 - 12) + ',{"a":1}]'
+    assert workspace.import_file(write(tmp_path / "a.json", top)) == 2
+
+
+def test_carriage_returns_in_csv(workspace: groupstore.Workspace, tmp_path: Path) -> None:
+    """Text with carriage returns comes back from CSV as it was."""
+    workspace.put("like", {"a": "x\ry", "b": "\r\n"})
+    workspace.export_file(tmp_path / "x.csv")
+    workspace.import_file(tmp_path / "x.csv")
+    first, second = entries(workspace, tmp_path)
+    assert first[1] == second[1]

@@ -105,6 +105,12 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+def header(path: Path, position: int, value: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] = value
+    path.write_bytes(content)
+
+
 def garbage(path: Path) -> None:
     path.write_bytes(b"no database " * 1000)
 
@@ -126,13 +132,20 @@ BAD: dict[str, Callable[[Path], Any]] = {
     "one byte": lambda path: path.write_bytes(b"x"),
     "damaged pages": damaged_page,
     "cut": cut,
-    "not ours": lambda path: (path.unlink(), database("CREATE TABLE t (x)")(path)),
     "one table more": database("CREATE TABLE t (x)"),
     "trigger": database("CREATE TRIGGER t AFTER INSERT ON workspace_entries BEGIN SELECT 1; END"),
     "no identity": database("DELETE FROM workspace_identity"),
     "two identities": database("INSERT INTO workspace_identity VALUES ('x')"),
     "no JSON": database("UPDATE workspace_entries SET data = '{'"),
     "blob": database("UPDATE workspace_entries SET data = x'7b7d'"),
+    "read version": lambda path: header(path, 18, 3),
+    "schema format": lambda path: header(path, 47, 9),
+    "no object": database("UPDATE workspace_entries SET data = '[]'"),
+    "no kind": database("UPDATE workspace_entries SET kind = ''"),
+    "text as time": database("UPDATE workspace_entries SET created_at = 'x'"),
+    "data no UTF-8": database(
+        """UPDATE workspace_entries SET data = CAST(x'7b2261223a22ff227d' AS TEXT)"""
+    ),
     "no UTF-8": database("UPDATE workspace_entries SET kind = CAST(x'ff' AS TEXT)"),
 }
 
@@ -382,3 +395,33 @@ groupstore.Store(sys.argv[1], purge_interval=None).workspace("job")
     workspace.put("like")
     workspace.discard()
     assert os.listdir(f"{path}.state") == [".lock"]
+
+
+def test_foreign_databases_stay(
+    file_store: groupstore.Store, path: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A sound database that is no workspace stays where it is, and so does the store's own file."""
+    database("CREATE TABLE t (x)")(folder / "theirs.db")
+    assert file_store.recover_workspaces() == []
+    assert (folder / "theirs.db").exists()
+    assert "no workspace" in caplog.text
+    assert file_store.recover_workspaces(path.parent) == []
+    assert path.exists()
+    for bad in ("", "a\0b"):
+        with pytest.raises(ValueError, match=r"^recover_workspaces: "):
+            file_store.recover_workspaces(bad)
+    with pytest.raises(TypeError, match=r"^recover_workspaces: "):
+        file_store.recover_workspaces(b"x")  # type: ignore[arg-type]
+
+
+@needs_posix
+def test_link_as_default_folder(file_store: groupstore.Store, path: Path, tmp_path: Path) -> None:
+    """The folder beside the store's file may be a link to another one."""
+    (tmp_path / "elsewhere").mkdir()
+    Path(f"{path}.state").symlink_to(tmp_path / "elsewhere")
+    workspace = file_store.workspace("job")
+    workspace.put("like")
+    workspace.close()
+    recovered = file_store.recover_workspaces()
+    assert names(recovered) == ["job"]
+    recovered[0].discard()

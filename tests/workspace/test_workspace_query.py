@@ -97,3 +97,8 @@ def test_of_a_recovered_one(file_store: groupstore.Store) -> None:
         assert again.query("SELECT id, kind, data FROM entries") == [
             {"id": 1, "kind": "like", "data": '{"n":1}'}
         ]
+
+
+def test_unhashable_parameter(workspace: groupstore.Workspace) -> None:
+    """A bytearray is a parameter like bytes."""
+    assert workspace.query("SELECT ? AS x", [bytearray(b"x")]) == [{"x": b"x"}]

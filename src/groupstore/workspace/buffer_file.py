@@ -31,7 +31,9 @@ _OBJECTS: Final = "SELECT name, sql FROM sqlite_schema WHERE name NOT GLOB 'sqli
 _COUNTS: Final = "SELECT kind, count(*) FROM workspace_entries GROUP BY kind"
 
 _UNREADABLE_ROW: Final = """SELECT id FROM workspace_entries
-    WHERE typeof(kind) <> 'text' OR typeof(data) <> 'text' OR NOT json_valid(data) LIMIT 1"""
+    WHERE typeof(kind) <> 'text' OR kind = '' OR typeof(created_at) <> 'integer'
+    OR typeof(data) <> 'text'
+    OR CASE WHEN json_valid(data) THEN json_type(data) <> 'object' ELSE 1 END LIMIT 1"""
 
 _NEW: Final = "-new"
 _SIDE_FILES: Final = ("-wal", "-shm", "-journal", _NEW)
@@ -108,6 +110,11 @@ def connect(path: str) -> apsw.Connection:
         connection.pragma("trusted_schema", 0)
         connection.pragma("temp_store", "memory")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    except apsw.SQLError as error:
+        connection.close()
+        if "unsupported file format" in str(error):
+            raise CorruptStoreError(f"workspace: {path}: {error}") from error
+        raise
     except BaseException:
         connection.close()
         raise
@@ -132,16 +139,24 @@ def examine(connection: apsw.Connection, path: str) -> Content:
     def refuse(reason: str) -> CorruptStoreError:
         return CorruptStoreError(f"recover_workspaces: {path}: {reason}")
 
+    if connection.readonly("main"):
+        raise refuse("its header asks for a newer version of SQLite")
     [(first_problem,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
     if first_problem != "ok":
         raise refuse(str(first_problem))
-    if dict(_rows(connection, _OBJECTS)) != _SCHEMA:
+    objects = dict(_rows(connection, _OBJECTS))
+    if "workspace_identity" not in objects:
+        raise StoreError(f"recover_workspaces: {path}: this is a sound database, but no workspace")
+    if objects != _SCHEMA:
         raise refuse("these are not the tables of a workspace")
     identities = connection.execute("SELECT identity FROM workspace_identity").fetchall()
     if len(identities) != 1 or not isinstance(identities[0][0], str):
         raise refuse("it has no identity")
     for (entry,) in connection.execute(_UNREADABLE_ROW).fetchall():
-        raise refuse(f"entry {entry} is not a JSON text under a kind")
+        raise refuse(f"entry {entry} is not a JSON object under a kind")
+    for _ in connection.execute("SELECT data FROM workspace_entries"):
+        # Read for what is not UTF-8, which SQLite does not look for.
+        pass
     return Content(identities[0][0], count_kinds(connection))
 
 

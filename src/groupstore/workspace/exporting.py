@@ -79,7 +79,7 @@ def _table(entries: Entries) -> Iterator[tuple[str, int]]:
     for _, data, _ in entries():
         names.update(dict.fromkeys(json.loads(data)))
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\r\n")
     if names:
         writer.writerow(names)
     for _, data, _ in entries():

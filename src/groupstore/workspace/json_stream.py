@@ -128,7 +128,7 @@ class JsonStream:
                 self.line += self._text.count("\n", self._position, error.pos)
                 raise ValueError(error.msg) from None
             # A number may go on.
-            if end < len(self._text) or not self._read():
+            if end + _LONGEST_TOKEN <= len(self._text) or not self._read():
                 break
         self.line += self._text.count("\n", self._position, end)
         self._position = end
@@ -136,15 +136,16 @@ class JsonStream:
 
     def _read(self) -> bool:
         """As much again as there is, so that a long record is not begun again too often."""
-        self._text = self._text[self._position :]
-        self._position = 0
-        if len(self._text) > LONGEST_RECORD:
+        begun = len(self._text) - self._position
+        if begun > LONGEST_RECORD:
             raise ValueError(f"a record of more than {LONGEST_RECORD} characters")
         while not self._is_complete:
-            chunk = self._file.read(max(_CHUNK_BYTES, len(self._text)))
+            chunk = self._file.read(max(_CHUNK_BYTES, begun))
             self._is_complete = not chunk
             text = self._decode(chunk, self._is_complete)
             if text:
-                self._text += text
+                # At the end of the file all stays: positions in it are still in use.
+                self._text = self._text[self._position :] + text
+                self._position = 0
                 return True
         return False

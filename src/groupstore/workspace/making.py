@@ -31,7 +31,11 @@ def make(store: Store, folder: str, name: str) -> Workspace:
     if os.path.lexists(path):
         lock.release()
         raise WorkspaceExistsError(f"workspace: {path} is there already")
-    workspace = Workspace(store, name, path, lock)
+    try:
+        workspace = Workspace(store, name, path, lock)
+    except BaseException:
+        lock.release()
+        raise
     try:
         workspace._make(str(uuid.uuid4()))
         # Closed by another thread meanwhile, the store may not know this one to close.

@@ -26,6 +26,8 @@ def recover(store: Store, folder: str) -> list[Workspace]:
     lock_file = os.path.join(folder, LOCK_FILE)  # noqa: PTH118
     try:
         for name in _leftovers(folder):
+            if file_of(folder, name) == store._engine.path:
+                continue
             lock = file_lock.acquire(lock_file, name)
             if lock is None:
                 continue
@@ -63,7 +65,11 @@ def _take(store: Store, name: str, path: str, lock: file_lock.FileLock) -> Works
     if not buffer_file.is_regular(path):
         lock.release()
         return None
-    workspace = Workspace(store, name, path, lock)
+    try:
+        workspace = Workspace(store, name, path, lock)
+    except BaseException:
+        lock.release()
+        raise
     try:
         if not buffer_file.is_openable(path):
             raise CorruptStoreError(f"recover_workspaces: {path}: no file to be opened")

@@ -26,7 +26,7 @@ class StateFolder:
         elif store._engine.path == MEMORY:
             self._path = None
         else:
-            self._path = f"{store._engine.path}.state"
+            self._path = os.path.realpath(f"{store._engine.path}.state")
 
     def path(self) -> str:
         """The folder's real path; a private one is made by the first call."""

@@ -73,7 +73,7 @@ class Workspace:
 
     def __init__(self, store: Store, name: str, path: str, lock: file_lock.FileLock) -> None:
         """`lock` is the one on `name` in the lock file beside `path`, the workspace's from now."""
-        self._state = State.OPEN
+        self._state = State.CLOSED
         self._store = store
         self._name = name
         self._path = path
@@ -85,6 +85,7 @@ class Workspace:
         self._counts: dict[str, int] | None = {}
         self._was_closed = False
         live.add(self)
+        self._state = State.OPEN
 
     @property
     def name(self) -> str:
@@ -150,14 +151,15 @@ class Workspace:
         Raises `ValueError` with the path and line of a bad record, `StorageError` where the file
         cannot be read.
         """
-        source = self._foreign(path, "import_file")
         if kind is not None:
             check_kind(kind, "import_file")
         # Loaded, with the compressions, by files alone.
-        from groupstore.workspace import file_format, importing  # noqa: PLC0415
+        from groupstore.workspace import file_format, importing, outside  # noqa: PLC0415
 
+        given = os.fspath(path)
+        source = outside.locate(given, "import_file", self._path)
         counts: dict[str, int] = {}
-        rows = importing.read_rows(source, file_format.parse(source), kind)
+        rows = importing.read_rows(source, file_format.parse(given), kind)
         with closing(rows), self._writing("import_file") as connection:
             for row in rows:
                 connection.execute(_INSERT, row)
@@ -176,15 +178,16 @@ class Workspace:
 
         Raises `StorageError`, or `DiskFullError`, where the file cannot be written.
         """
-        target = self._foreign(path, "export_file")
         # As in import_file().
-        from groupstore.workspace import exporting, file_format  # noqa: PLC0415
+        from groupstore.workspace import exporting, file_format, outside  # noqa: PLC0415
 
+        given = os.fspath(path)
+        target = outside.locate(given, "export_file", self._path)
         with self._turn:
             connection = self._connected("export_file")
             with buffer_file.errors_of("export_file", self._path):
                 return exporting.write_file(
-                    target, file_format.parse(target), lambda: connection.execute(_SELECT)
+                    target, file_format.parse(given), lambda: connection.execute(_SELECT)
                 )
 
     def query(self, sql: str, parameters: Parameters = ()) -> list[dict[str, Any]]:
@@ -233,12 +236,17 @@ class Workspace:
             self._check_open("commit")
             self._store._engine.refuse_in_transaction("commit")
             aggregate = self.aggregate()
-            # Without the turn from here on: the callbacks of the SET may do anything.
-            self._state = State.COMMITTING
+        has_begun = False
         try:
+            with self._turn:
+                self._check_open("commit")
+                # Without the turn from here on: the callbacks of the SET may do anything.
+                has_begun = True
+                self._state = State.COMMITTING
             recording.record(self._store, self._identity, self._name, aggregate)
         except BaseException:
-            self._end_failed_commit()
+            if has_begun:
+                self._end_failed_commit()
             raise
         self._end_commit()
         return aggregate
@@ -285,7 +293,8 @@ class Workspace:
         self.close()
 
     def __del__(self) -> None:
-        if self.closed:
+        # An interrupt may have kept __init__ from its end.
+        if getattr(self, "_state", State.CLOSED) not in (State.OPEN, State.COMMITTING):
             return
         try:
             # A recovered one that was looked at only holds nothing but its name.
@@ -299,20 +308,6 @@ class Workspace:
         return f"<Workspace {self._name!r}{suffix}>"
 
     # The file.
-
-    def _foreign(self, path: str | os.PathLike[str], attempted: str) -> str:
-        """The absolute path of a file that SQLite does not have open here.
-
-        Closing a descriptor of one that it has would drop its locks.
-        """
-        given = os.fspath(path)
-        if not isinstance(given, str):
-            raise TypeError(f"{attempted}: path must be str, not {type(given).__name__}")
-        for database in (self._path, self._store._engine.path):
-            for addition in ("", "-wal", "-shm"):
-                if os.path.realpath(given) == database + addition:
-                    raise ValueError(f"{attempted}: {given} is in use as a database")
-        return os.path.abspath(given)
 
     def _make(self, identity: str) -> None:
         """Make and open the file of a new workspace."""
@@ -440,22 +435,29 @@ class Workspace:
 
     def _end_failed_commit(self) -> None:
         """Go on where nothing was recorded; else the commit is done, whatever came after it."""
+        # Where nobody can say: recovery will find out.
+        is_recorded: bool | None = None
         try:
             is_recorded = recording.is_recorded(self._store, self._identity)
         except StoreError:
-            # Nobody knows: recovery will find out.
-            is_recorded, self._was_closed = False, True
-        if is_recorded:
-            self._end_commit()
-            return
+            pass
+        finally:
+            # After an interrupt too: a workspace that stays half-way could never be closed.
+            if is_recorded:
+                self._end_commit()
+            else:
+                self._go_on(keeps_open=is_recorded is not None)
+
+    def _go_on(self, *, keeps_open: bool) -> None:
         with self._turn:
             if self._state is State.COMMITTING:
                 self._state = State.OPEN
-                if self._was_closed:
+                if self._was_closed or not keeps_open:
                     self.close()
 
     def _end_commit(self) -> None:
         """Remove the file, for good, and only then the note that it was committed."""
+        is_gone = False
         with self._turn:
             if self._state is not State.COMMITTING:
                 raise self._unusable("commit")
@@ -468,7 +470,7 @@ class Workspace:
                     "workspace %r was committed; recovery will remove its file: %s",
                     *(self._name, error),
                 )
-                is_gone = False
-            self._leave(State.COMMITTED)
+            finally:
+                self._leave(State.COMMITTED)
         if is_gone:
             recording.forget(self._store, [self._identity])
