@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import signal
 import stat
 import sys
 from collections import OrderedDict
@@ -18,6 +19,7 @@ import pytest
 
 import groupstore
 from groupstore import StoreClosedError, StoreError, Workspace, WorkspaceExistsError
+from groupstore.workspace import importing
 
 Opener = Callable[..., groupstore.Store]
 
@@ -401,3 +403,44 @@ def test_linked_lock_file(file_store: groupstore.Store, path: Path, tmp_path: Pa
     with pytest.raises(groupstore.StorageError):
         file_store.workspace("job")
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal") or os.name != "posix", reason="POSIX's")
+def test_signal_in_the_middle(
+    file_store: groupstore.Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A handler in the middle of an import cannot put what might be lost; its close waits."""
+    workspace = file_store.workspace("job")
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"n":1}\n{"n":2}\n')
+    refused: list[str] = []
+
+    def handle(*arguments: object) -> None:
+        with pytest.raises(StoreError) as caught:
+            workspace.put("inner")
+        refused.append(str(caught.value))
+        workspace.close()
+
+    row = importing._row
+
+    def signalled(*arguments: Any) -> Any:
+        if not refused:
+            signal.raise_signal(signal.SIGUSR1)
+        return row(*arguments)
+
+    monkeypatch.setattr(importing, "_row", signalled)
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        assert workspace.import_file(path) == 2
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert refused[0].startswith("put: workspace 'job' is in the middle")
+    assert workspace.closed
+    [recovered] = file_store.recover_workspaces()
+    assert recovered.aggregate() == {"a": 2}
+
+
+def test_rows_that_are_none(store: groupstore.Store) -> None:
+    """What is not iterable is a `TypeError` that names the call."""
+    with store.workspace("job") as workspace, pytest.raises(TypeError, match=r"^put_many: rows"):
+        workspace.put_many("k", 5)  # type: ignore[arg-type]

@@ -61,6 +61,8 @@ def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
 
 def encode_rows(rows: Iterable[Mapping[str, Any] | None], attempted: str) -> Iterator[str]:
     """JSON arrays of up to `ROWS_AT_ONCE` rows each; `encode`'s errors name the row, from 0."""
+    if not isinstance(rows, Iterable):
+        raise TypeError(f"{attempted}: rows must be iterable, not {type(rows).__name__}")
     remaining = iter(rows)
     done = 0
     while batch := list(islice(remaining, ROWS_AT_ONCE)):

@@ -47,6 +47,7 @@ class State(enum.Enum):
     """What became of a workspace; the values end the sentences of errors."""
 
     OPEN = "is open"
+    WRITING = "is in the middle of another call of this thread"
     COMMITTING = "is being committed"
     COMMITTED = "was committed"
     DISCARDED = "was discarded"
@@ -100,7 +101,7 @@ class Workspace:
     @property
     def closed(self) -> bool:
         """Whether it was closed, committed or discarded."""
-        return self._state not in (State.OPEN, State.COMMITTING)
+        return self._state not in (State.OPEN, State.WRITING, State.COMMITTING)
 
     def put(self, kind: str, data: Mapping[str, Any] | None = None) -> None:
         """Append a JSON object, `{}` for None, under `kind`.
@@ -259,7 +260,7 @@ class Workspace:
         again.
         """
         with self._turn:
-            if self._state in (State.COMMITTING, State.INHERITED):
+            if self._state in (State.WRITING, State.COMMITTING, State.INHERITED):
                 raise self._unusable("discard")
             if self._state is State.CLOSED:
                 self._discard_closed()
@@ -270,8 +271,8 @@ class Workspace:
     def close(self) -> None:
         """Keep the file, for `Store.recover_workspaces`. Idempotent."""
         with self._turn:
-            if self._state is State.COMMITTING:
-                # The committing thread leaves, and keeps the file from others until then.
+            if self._state in (State.WRITING, State.COMMITTING):
+                # The writing or committing thread leaves, and keeps the file until then.
                 self._was_closed = True
             elif self._state is State.OPEN:
                 if self._connection is not None:
@@ -347,14 +348,21 @@ class Workspace:
         with self._turn:
             connection = self._connected(attempted)
             try:
+                # A signal's handler may come in here, and what it puts could be rolled back.
+                self._state = State.WRITING
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
             except BaseException as error:
                 self._counts = None
-                if connection.in_transaction:
+                if self._connection is connection and connection.in_transaction:
                     connection.execute("ROLLBACK")
                 self._raise_ours(error, attempted)
+            finally:
+                if self._state is State.WRITING:
+                    self._state = State.OPEN
+                    if self._was_closed:
+                        self.close()
 
     def _raise_ours(self, error: BaseException, attempted: str) -> NoReturn:
         with buffer_file.errors_of(attempted, self._path):
