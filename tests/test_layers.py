@@ -25,7 +25,7 @@ LAYERS = [
     ["workspace.buffer_file", "workspace.naming", "workspace.payload"],
     ["workspace.file_format", "workspace.json_stream", "workspace"],
     ["journal.journal"],
-    ["journal.query", "journal.compaction"],
+    ["journal.query", "journal.compaction", "journal.examination"],
     ["journal.archive", "journal.folder", "journal.recorded", "journal.spool"],
     ["journal.entry", "journal.rows", "journal"],
     ["journal.room"],

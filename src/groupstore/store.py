@@ -229,7 +229,10 @@ class Store(OpenFace):
         reported once, and mended. `progress(done, total)` is called after each examination, with
         their numbers; what it raises ends the check.
         """
-        return maintenance.check(self._engine, progress)
+        # Here, not above: it loads the journal.
+        from groupstore.journal.examination import missing_archives  # noqa: PLC0415
+
+        return maintenance.check(self._engine, progress) + missing_archives(self._engine)
 
     def vacuum(self, progress: Progress | None = None) -> None:
         """Give the free pages of the file back to the file system.

@@ -72,7 +72,10 @@ def test_compact(store: groupstore.Store, format: str) -> None:
         [("a", {"é": [1, None, "\n\u2028"]}, {"t": "x"}), ("b",), ("a", {"n": 1e300})]
     )
     archive = made(store.journal.compact(ALL, format=format))
-    assert archive == Archive(archive.path, 3, format, os.stat(archive.path).st_size)
+    times = [entry.committed_at for entry in entries]
+    size = os.stat(archive.path).st_size
+    assert archive == Archive(archive.path, 3, format, size, min(times), max(times))
+    assert store.journal.archives() == [archive]
     assert list(read_archive(archive.path)) == [
         {
             "bucket": entry.bucket,
@@ -666,3 +669,18 @@ def test_a_format_that_is_no_text(store: groupstore.Store) -> None:
     """It is a TypeError that says so."""
     with pytest.raises(TypeError, match=r"^compact: format must be str, not list$"):
         store.journal.compact(ALL, format=[])  # type: ignore[arg-type]
+
+
+def test_check_names_lost_archives(store: groupstore.Store) -> None:
+    """A check tells of archives that are gone, or not as long as they were."""
+    fill(store)
+    first = made(store.journal.compact(ALL))
+    fill(store)
+    second = made(store.journal.compact(ALL))
+    assert store.check() == []
+    Path(first.path).unlink()
+    os.truncate(second.path, second.size - 1)
+    problems = store.check()
+    assert len(problems) == 2
+    assert first.path in problems[0]
+    assert second.path in problems[1]

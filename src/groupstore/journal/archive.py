@@ -47,6 +47,10 @@ class Archive:
     """`"gzip"` or `"zstd"`."""
     size: int
     """Bytes of the file."""
+    first_committed_at: int
+    """When the oldest of its entries was committed, in Unix ms."""
+    last_committed_at: int
+    """When the newest was."""
 
 
 class Sink(Protocol):

@@ -88,11 +88,10 @@ def compact(engine: Engine, folder: str, committed_before: int, format: str) -> 
             if lines.count == 0:
                 _undo(engine, intent)
                 return None
-            _settle(engine, intent, lines, size)
+            return _settle(engine, intent, lines, size)
         except BaseException:
             _undo_quietly(engine, intent)
             raise
-        return Archive(path, lines.count, format, size)
 
 
 def recover(engine: Engine) -> None:
@@ -262,6 +261,8 @@ class _Lines:
         self._engine = engine
         self._intent = intent
         self.count = 0
+        self.first_committed_at = 2**63 - 1
+        self.last_committed_at = -(2**63)
         self.left_out: list[int] = []
 
     def __iter__(self) -> Iterator[bytes]:
@@ -275,6 +276,9 @@ class _Lines:
                     self._leave_out(entry_id, error)
                     continue
                 self.count += 1
+                # Not in the order of commits where the clock was set back.
+                self.first_committed_at = min(committed_at, self.first_committed_at)
+                self.last_committed_at = max(committed_at, self.last_committed_at)
                 yield line
             last_id = batch[-1][0]
 
@@ -291,11 +295,14 @@ class _Lines:
         self.left_out.append(entry_id)
 
 
-def _settle(engine: Engine, intent: Intent, lines: _Lines, size: int) -> None:
+def _settle(engine: Engine, intent: Intent, lines: _Lines, size: int) -> Archive:
+    times = (lines.first_committed_at, lines.last_committed_at)
+    archive = Archive(intent.path, lines.count, intent.format, size, *times)
     with engine.write("compact", spares_entries=True) as connection:
         if recorded.mark(connection, intent, lines.left_out, now_ms()) != lines.count:
             raise _changed(intent)
-        recorded.finish(connection, intent, lines.count, size)
+        recorded.finish(connection, intent, archive)
+    return archive
 
 
 def _changed(intent: Intent) -> _ChangedError:

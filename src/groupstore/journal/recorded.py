@@ -19,7 +19,9 @@ _TABLE: Final = """CREATE TABLE IF NOT EXISTS groupstore_archives (
     committed_before INTEGER NOT NULL,
     last_entry_id INTEGER NOT NULL,
     entries INTEGER,
-    size INTEGER
+    size INTEGER,
+    first_committed_at INTEGER,
+    last_committed_at INTEGER
 )"""
 
 # Holds what is not archived alone, in the order of commits: what was archived before is passed
@@ -95,7 +97,8 @@ def unfinished(connection: apsw.Connection) -> list[Intent]:
 
 def finished(connection: apsw.Connection) -> list[Archive]:
     """The archives that are made, in the order of creation."""
-    rows = connection.execute("""SELECT path, entries, format, size
+    rows = connection.execute("""SELECT path, entries, format, size,
+        first_committed_at, last_committed_at
         FROM groupstore_archives WHERE entries IS NOT NULL ORDER BY archive_id""")
     return [Archive(os.fsdecode(path), *rest) for path, *rest in rows]
 
@@ -127,11 +130,15 @@ def mark(
     return connection.changes()
 
 
-def finish(connection: apsw.Connection, intent: Intent, entries: int, size: int) -> None:
+def finish(connection: apsw.Connection, intent: Intent, archive: Archive) -> None:
     """Note that the archive is made, and stands at the intent's path."""
     connection.execute(
-        "UPDATE groupstore_archives SET path = ?, entries = ?, size = ? WHERE archive_id = ?",
-        (_storable(intent.path), entries, size, intent.archive_id),
+        """UPDATE groupstore_archives SET path = ?, entries = ?, size = ?,
+        first_committed_at = ?, last_committed_at = ? WHERE archive_id = ?""",
+        (
+            *(_storable(archive.path), archive.entries, archive.size),
+            *(archive.first_committed_at, archive.last_committed_at, intent.archive_id),
+        ),
     )
 
 
