@@ -509,7 +509,8 @@ def test_fork(run: Run, path: Path) -> None:
         assert [store.get("g", "k") for _ in range(3)] == ["before"] * 3
         to_child, to_parent = os.pipe(), os.pipe()
         if os.fork() == 0:
-            assert store.get("g", "k") == "before"
+            # The parent may be ahead already.
+            assert store.get("g", "k") in ("before", "parent")
             os.read(to_child[0], 1)
             assert store.get("g", "k") == "parent"
             store.set("g", "k", "child")

@@ -140,7 +140,7 @@ def _open_read_write(path: str, config: StoreConfig) -> Database:
         # Before anything is written: the journal mode stands in the file's header.
         found = patience(lambda: _inspect(connection))
         connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, False)
-        if connection.pragma("page_count") == 0:
+        if patience(lambda: connection.pragma("page_count")) == 0:
             # What `vacuum` needs to go by steps; possible before the first page is written alone.
             patience(lambda: connection.execute("PRAGMA auto_vacuum = incremental").fetchall())
         mode = patience(lambda: connection.pragma("journal_mode", "wal"))
