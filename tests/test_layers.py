@@ -34,7 +34,7 @@ LAYERS = [
     ["opening"],
     ["file_lock"],
     ["schema", "dump_file", "guarded_sql"],
-    ["file_system", "snapshot", "progress"],
+    ["file_system", "snapshot", "progress", "json_values"],
     ["engine.keyspace"],
     ["engine.writing"],
     ["engine.reading"],

@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from groupstore.json_values import SCALARS, check_encodable, check_keys, to_json
+
 _DEEPEST = 500
 """Python reads JSON by recursion, so that what is much deeper could not be read back."""
-
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-
-_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ def check_measurement(measurement: str, attempted: str) -> None:
     if not measurement:
         raise ValueError(f"{attempted}: measurement must not be empty")
     if not measurement.isascii():
-        _check_encodable(measurement, attempted, "measurement")
+        check_encodable(measurement, attempted, "measurement")
 
 
 class Document(NamedTuple):
@@ -61,22 +59,18 @@ def encode_fields(fields: Mapping[str, Any] | None, attempted: str) -> Document:
         _check_mapping(fields, attempted, "fields")
         fields = dict(fields)
     try:
-        text = _to_json(fields)
-        # The quickest look at the types of all keys, and then of all values.
-        "".join(fields)
-        if _SCALARS.issuperset(map(type, fields.values())):
-            content = fields.copy()
-        else:
-            _check_keys(fields, 1)
-            content = json.loads(text)
+        text = to_json(fields)
+        check_keys(fields, _DEEPEST)
+        is_flat = SCALARS.issuperset(map(type, fields.values()))
+        content = fields.copy() if is_flat else json.loads(text)
     except RecursionError:
         raise ValueError(f"{attempted}: fields are nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"{attempted}: fields: {error}") from None
     except TypeError as error:
-        raise TypeError(f"{attempted}: fields: {_reason(error)}") from None
+        raise TypeError(f"{attempted}: fields: {error}") from None
     if not text.isascii():
-        _check_encodable(text, attempted, "fields")
+        check_encodable(text, attempted, "fields")
     return Document(text, content)
 
 
@@ -93,37 +87,12 @@ def encode_tags(tags: Mapping[str, str] | None, attempted: str) -> Document:
         "".join(tags.values())
     except TypeError:
         raise TypeError(f"{attempted}: tags must be str by str") from None
-    text = _to_json(tags)
+    text = to_json(tags)
     if not text.isascii():
-        _check_encodable(text, attempted, "tags")
+        check_encodable(text, attempted, "tags")
     return Document(text, tags.copy())
 
 
 def _check_mapping(value: object, attempted: str, what: str) -> None:
     if value is not None and not isinstance(value, Mapping):
         raise TypeError(f"{attempted}: {what} must be a mapping, not {type(value).__name__}")
-
-
-def _check_keys(value: Any, depth: int) -> None:
-    """Raise `TypeError` for keys that are not `str`, which json would turn into such."""
-    if depth > _DEEPEST:
-        raise ValueError(f"nested deeper than {_DEEPEST}")
-    if isinstance(value, dict):
-        "".join(value)
-        value = value.values()
-    if not _SCALARS.issuperset(map(type, value)):
-        for inner in value:
-            if isinstance(inner, dict | list | tuple):
-                _check_keys(inner, depth + 1)
-
-
-def _reason(error: TypeError) -> str:
-    """What json says of a value; of a key it is str.join that complains."""
-    return "keys must be str" if str(error).startswith("sequence item") else str(error)
-
-
-def _check_encodable(text: str, attempted: str, what: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{attempted}: {what}: a lone surrogate") from None

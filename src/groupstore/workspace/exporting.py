@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 
 from groupstore.errors import StoreError
 from groupstore.file_system import storage_error
+from groupstore.json_values import to_json
 from groupstore.workspace.buffer_file import sync_folder
 from groupstore.workspace.file_format import FileName, Format, compressing
-from groupstore.workspace.payload import to_json
 
 Entries = Callable[[], Iterable[tuple[Any, ...]]]
 """Kind, data as JSON and time of every entry, in their order; each call begins anew."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
+
+from groupstore.json_values import SCALARS, check_encodable, check_keys, to_json
 
 ROWS_AT_ONCE = 500
 """How many rows are turned into JSON, and inserted, by one call."""
@@ -16,11 +17,6 @@ _DEEPEST = 1000
 _LONGEST_ARRAY = 2**26
 """Characters: SQLite's limit is for one row, and not for those that happen to come with it."""
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
-
-to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-"""Turns into JSON what is known to be fit for it, as the journal writes it."""
-
 
 def check_kind(kind: str, attempted: str) -> None:
     """Raise `TypeError` or `ValueError` where entries cannot be of this kind."""
@@ -29,7 +25,7 @@ def check_kind(kind: str, attempted: str) -> None:
     if not kind:
         raise ValueError(f"{attempted}: kind must not be empty")
     if not kind.isascii():
-        _check_encodable(kind, attempted, "kind")
+        check_encodable(kind, attempted, "kind")
 
 
 def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
@@ -47,7 +43,7 @@ def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
         data = dict(data)
     try:
         text = to_json(data)
-        _check_keys(data, 1)
+        check_keys(data, _DEEPEST)
     except RecursionError:
         raise ValueError(f"{attempted}: data is nested too deeply") from None
     except ValueError as error:
@@ -55,7 +51,7 @@ def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
     except TypeError as error:
         raise TypeError(f"{attempted}: data: {error}") from None
     if not text.isascii():
-        _check_encodable(text, attempted, "data")
+        check_encodable(text, attempted, "data")
     return text
 
 
@@ -77,7 +73,7 @@ def _encode_batch(batch: list[Any], before: int, attempted: str) -> Iterator[str
             for row in batch:
                 if type(row) is not dict:
                     raise TypeError
-                _check_keys(row, 1)
+                check_keys(row, _DEEPEST)
         text = to_json(batch)
         if not text.isascii():
             text.encode()
@@ -100,31 +96,7 @@ def _is_flat(batch: list[Any]) -> bool:
     """
     if set(map(type, batch)) != {dict}:
         return False
-    if not _SCALARS.issuperset(map(type, chain.from_iterable(map(dict.values, batch)))):
+    if not SCALARS.issuperset(map(type, chain.from_iterable(map(dict.values, batch)))):
         return False
     "".join(chain.from_iterable(batch))
     return True
-
-
-def _check_keys(value: Any, depth: int) -> None:
-    """Raise `TypeError` for keys that are not `str`, which json would turn into such."""
-    if depth > _DEEPEST:
-        raise ValueError(f"nested deeper than {_DEEPEST}")
-    if isinstance(value, dict):
-        try:
-            # The quickest look at the types of all keys.
-            "".join(value)
-        except TypeError:
-            raise TypeError("keys must be str") from None
-        value = value.values()
-    if not _SCALARS.issuperset(map(type, value)):
-        for inner in value:
-            if isinstance(inner, dict | list | tuple):
-                _check_keys(inner, depth + 1)
-
-
-def _check_encodable(text: str, attempted: str, what: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{attempted}: {what} holds a lone surrogate") from None

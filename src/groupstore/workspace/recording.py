@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import StoreError
-from groupstore.workspace.payload import to_json
+from groupstore.json_values import to_json
 
 if TYPE_CHECKING:
     import apsw
