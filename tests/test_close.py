@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Callable
@@ -220,3 +221,22 @@ def test_forgotten_store_closes_itself(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     with groupstore.Store(path) as again:
         assert again.get("g", "k") == "v"
+
+
+def test_close_beside_the_making_of_a_temporary_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that another thread is making while a store in memory is closed does not stay."""
+    store = groupstore.Store()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    making = tempfile.mkdtemp
+
+    def closing_meanwhile(**options: str) -> str:
+        made = making(**options)
+        store.close()
+        return made
+
+    monkeypatch.setattr(tempfile, "mkdtemp", closing_meanwhile)
+    with pytest.raises(groupstore.StoreClosedError):
+        store.workspace("job")
+    assert list(tmp_path.iterdir()) == []

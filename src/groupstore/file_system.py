@@ -20,6 +20,7 @@ from groupstore.errors import (
     StorageError,
     StoreError,
 )
+from groupstore.folder import sync_folder
 
 # https://docs.kernel.org/filesystems/proc.html, section 3.5
 _MOUNTS = "/proc/self/mountinfo"
@@ -105,10 +106,9 @@ def replacement(path: str, attempted: str) -> Iterator[str]:
             os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         yield temporary
         with _translated(attempted, path):
-            _sync(temporary, os.O_RDWR)
+            _sync(temporary)
             os.replace(temporary, path)  # noqa: PTH105
-            if sys.platform != "win32":
-                _sync(os.path.dirname(path), os.O_RDONLY)  # noqa: PTH120
+            sync_folder(os.path.dirname(path))  # noqa: PTH120
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
@@ -213,8 +213,9 @@ def _translated(attempted: str, path: str) -> Iterator[None]:
         raise storage_error(error, attempted, path) from error
 
 
-def _sync(path: str, flags: int) -> None:
-    descriptor = os.open(path, flags)
+def _sync(path: str) -> None:
+    # For writing: Windows syncs no other descriptors.
+    descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,7 +6,7 @@ import os
 import warnings
 from typing import TYPE_CHECKING, Any, Self
 
-from groupstore import file_system, forking, maintenance
+from groupstore import data_folder, file_system, forking, maintenance
 from groupstore.checkpoint import Checkpointer
 from groupstore.config import MEMORY, Quota, StoreConfig
 from groupstore.engine.engine import Engine
@@ -17,12 +17,12 @@ from groupstore.purge import Purger
 from groupstore.scope import ScopedStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
-    from groupstore.journal.folder import ArchiveFolder
+    from groupstore.data_folder import DataFolder
     from groupstore.journal.journal import Journal
     from groupstore.progress import Progress
-    from groupstore.workspace.state_folder import StateFolder
     from groupstore.workspace.workspace import Workspace
 
 
@@ -40,8 +40,10 @@ class Store(OpenFace):
     _config: StoreConfig
     _purger: Purger | None
     _checkpointer: Checkpointer | None
-    _state_folder: StateFolder | None
-    _archive_folder: ArchiveFolder | None
+    _state_folder: DataFolder
+    _archive_folder: DataFolder
+    # None until a workspace may be open.
+    _close_workspaces: Callable[[Store], None] | None
 
     def __new__(cls, path: str | os.PathLike[str] = ":memory:", **options: Any) -> Self:
         return cls.from_config(StoreConfig(path=path, **options))
@@ -63,8 +65,9 @@ class Store(OpenFace):
         self._config = config
         self._purger = None
         self._checkpointer = None
-        self._state_folder = None
-        self._archive_folder = None
+        self._state_folder = data_folder.of_workspaces(engine)
+        self._archive_folder = data_folder.of_archives(engine)
+        self._close_workspaces = None
         if database.has_unfinished_archives:
             from groupstore.journal.compaction import recover  # noqa: PLC0415 (after crashes)
 
@@ -111,10 +114,10 @@ class Store(OpenFace):
             self._purger.stop()
         if self._checkpointer is not None:
             self._checkpointer.stop()
-        if self._state_folder is not None:
-            self._state_folder.close(self)
-        if self._archive_folder is not None:
-            self._archive_folder.close()
+        if self._close_workspaces is not None:
+            self._close_workspaces(self)
+        self._state_folder.close()
+        self._archive_folder.close()
 
     def __enter__(self) -> Self:
         self._engine.check_open("enter")
@@ -150,12 +153,13 @@ class Store(OpenFace):
         where the file cannot be made; `ReadOnlyError` where the store is read-only.
         """
         # Loads what a store without workspaces does not need.
-        from groupstore.workspace import making, naming  # noqa: PLC0415
+        from groupstore.workspace import live, making, naming  # noqa: PLC0415
 
         naming.check_name(name, "workspace")
         self._engine.check_open("workspace")
         making.refuse_read_only(self, "workspace")
-        return making.make(self, self._workspaces_in().made(), name)
+        self._close_workspaces = live.close_all
+        return making.make(self, self._state_folder.path(), name)
 
     def recover_workspaces(
         self, directory: str | os.PathLike[str] | None = None
@@ -173,13 +177,12 @@ class Store(OpenFace):
         read-only.
         """
         # As in workspace().
-        from groupstore.workspace import making, recovery  # noqa: PLC0415
+        from groupstore.workspace import live, making, recovery  # noqa: PLC0415
 
         self._engine.check_open("recover_workspaces")
         making.refuse_read_only(self, "recover_workspaces")
-        state_folder = self._workspaces_in()
         if directory is None:
-            folder = state_folder.path()
+            folder = self._state_folder.path()
         else:
             given = os.fspath(directory)
             if not isinstance(given, str):
@@ -189,16 +192,8 @@ class Store(OpenFace):
             if not given or "\0" in given:
                 raise ValueError(f"recover_workspaces: directory must name a folder: {given!r}")
             folder = os.path.realpath(given)
+        self._close_workspaces = live.close_all
         return recovery.recover(self, folder)
-
-    def _workspaces_in(self) -> StateFolder:
-        from groupstore.workspace.state_folder import StateFolder  # noqa: PLC0415 (as above)
-
-        # Two threads would each make one.
-        with forking.opening:
-            if self._state_folder is None:
-                self._state_folder = StateFolder(self)
-            return self._state_folder
 
     @property
     def journal(self) -> Journal:
@@ -208,15 +203,6 @@ class Store(OpenFace):
 
         # Made anew each time, as it keeps the store alive.
         return Journal(self)
-
-    def _archives_in(self) -> ArchiveFolder:
-        from groupstore.journal.folder import ArchiveFolder  # noqa: PLC0415 (as above)
-
-        # Two threads would each make one.
-        with forking.opening:
-            if self._archive_folder is None:
-                self._archive_folder = ArchiveFolder(self._engine)
-            return self._archive_folder
 
     def stats(self) -> maintenance.Stats:
         """Sizes and counts, as of now."""

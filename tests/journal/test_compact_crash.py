@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 SCRIPT = """
 import os, sys, threading, traceback, groupstore
 from datetime import timedelta
-from groupstore.journal import archive, compaction, folder, recorded
+from groupstore import folder
+from groupstore.journal import archive, compaction, recorded
 
 ALL = timedelta(days=-1)
 path, format, output = sys.argv[1], sys.argv[2], sys.argv[3] or None

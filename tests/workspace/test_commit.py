@@ -13,7 +13,7 @@ import pytest
 
 import groupstore
 from groupstore import StoreError
-from groupstore.workspace import buffer_file, recording
+from groupstore.workspace import recording
 
 Opener = Callable[..., groupstore.Store]
 Foreign = Callable[..., list[list[Any]]]
@@ -170,14 +170,14 @@ STEPS = [
     ("buffer_file", "remove", "before"),
     ("buffer_file", "_unlink", "after"),
     ("buffer_file", "remove", "after"),
-    ("buffer_file", "sync_folder", "after"),
+    ("workspace", "sync_folder", "after"),
     ("recording", "forget", "before"),
     ("recording", "forget", "after"),
 ]
 
 DYING = """
 import os, sys, groupstore
-from groupstore.workspace import buffer_file, recording
+from groupstore.workspace import buffer_file, recording, workspace as workspace_module
 path, module, name, when = sys.argv[1:]
 store = groupstore.Store(path, durability="normal", purge_interval=None)
 earlier = store.workspace("job")
@@ -185,7 +185,8 @@ earlier.put("earlier")
 earlier.commit()
 workspace = store.workspace("job")
 workspace.put_many("like", [{}] * 5)
-module = {"buffer_file": buffer_file, "recording": recording}[module]
+modules = {"buffer_file": buffer_file, "recording": recording, "workspace": workspace_module}
+module = modules[module]
 original = getattr(module, name)
 
 def dying(*arguments, **options):
@@ -306,7 +307,7 @@ def test_interrupt_at_the_end(
 
     with monkeypatch.context() as patch:
         if place == "sync_folder":
-            patch.setattr(buffer_file, "sync_folder", interrupted)
+            patch.setattr("groupstore.workspace.workspace.sync_folder", interrupted)
         else:
             patch.setattr(recording, "record", interrupted)
             patch.setattr(recording, "is_recorded", interrupted)

@@ -18,14 +18,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from groupstore import file_lock
+from groupstore import data_folder, file_lock
 from groupstore.config import MEMORY
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError, StoreBusyError, StoreError
 from groupstore.file_system import storage_error
+from groupstore.folder import make_folder, sync_folder
 from groupstore.journal import recorded
 from groupstore.journal.archive import ENDINGS, Archive, compressed, line_of, read_archive
-from groupstore.journal.folder import ArchiveFolder, make_folder, sync_folder
 from groupstore.journal.recorded import Intent
 from groupstore.journal.room import with_room
 
@@ -156,7 +156,7 @@ def _place(engine: Engine, intent: Intent) -> str | None:
     places = [intent.path]
     if intent.store_path != engine.path:
         name = os.path.basename(intent.path)  # noqa: PTH119 (pathlib is costly to import)
-        own = os.path.join(ArchiveFolder(engine).path(), name)  # noqa: PTH118
+        own = os.path.join(data_folder.of_archives(engine).path(), name)  # noqa: PTH118
         # Moved, its own folder may have been moved along, or the file be where it was. While
         # there is an original, its file may yet be undone, and is no place for a copy's entries.
         is_copy = os.path.lexists(intent.store_path)

@@ -185,7 +185,7 @@ class Journal:
         self._engine.refuse_in_transaction("compact")
         return compaction.compact(
             self._engine,
-            folder or self._store._archives_in().path(),
+            folder or self._store._archive_folder.path(),
             committed_before,
             format,
         )
@@ -210,7 +210,7 @@ class Journal:
         if os.path.isfile(archive.path):  # noqa: PTH113 (pathlib is costly to import)
             return archive
         name = os.path.basename(archive.path)  # noqa: PTH119
-        moved = os.path.join(self._store._archives_in().path(), name)  # noqa: PTH118
+        moved = os.path.join(self._store._archive_folder.path(), name)  # noqa: PTH118
         return dataclasses.replace(archive, path=moved) if os.path.isfile(moved) else None  # noqa: PTH113
 
     def _query(

@@ -15,6 +15,7 @@ import apsw
 
 from groupstore.errors import CorruptStoreError, StoreError, from_sqlite
 from groupstore.file_system import storage_error
+from groupstore.folder import make_folder
 
 _SCHEMA: Final = {
     "workspace_entries": """CREATE TABLE workspace_entries (
@@ -193,16 +194,6 @@ def remove(path: str) -> None:
         _unlink(path + addition)
 
 
-def sync_folder(folder: str) -> None:
-    """Have what was removed from the folder stay removed after a power loss."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def quarantine(path: str) -> str:
     """Move the file and those beside it into `quarantine/`; its new path. Raises `OSError`.
 
@@ -220,17 +211,6 @@ def quarantine(path: str) -> str:
         with suppress(FileNotFoundError):
             os.rename(path + addition, free + addition)  # noqa: PTH104
     return free
-
-
-def make_folder(folder: str) -> None:
-    """Make a folder, and those above it, for their owner alone. Raises `OSError`."""
-    if os.path.isdir(folder):  # noqa: PTH112
-        return
-    parent = os.path.dirname(folder)  # noqa: PTH120
-    if parent and parent != folder:
-        make_folder(parent)
-    with suppress(FileExistsError):
-        os.mkdir(folder, 0o700)  # noqa: PTH102
 
 
 def _unlink(path: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any, BinaryIO
 
 from groupstore.errors import StoreError
 from groupstore.file_system import storage_error
+from groupstore.folder import sync_folder
 from groupstore.json_values import to_json
-from groupstore.workspace.buffer_file import sync_folder
 from groupstore.workspace.file_format import FileName, Format, compressing
 
 Entries = Callable[[], Iterable[tuple[Any, ...]]]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from groupstore import file_lock
 from groupstore.errors import ReadOnlyError, WorkspaceExistsError
+from groupstore.file_system import storage_error
+from groupstore.folder import make_folder
 from groupstore.workspace.naming import check_name, file_of
 from groupstore.workspace.workspace import LOCK_FILE, Workspace
 
@@ -22,9 +24,16 @@ def refuse_read_only(store: Store, attempted: str) -> None:
 
 
 def make(store: Store, folder: str, name: str) -> Workspace:
-    """A new workspace in `folder`, which is there. Raises `WorkspaceExistsError`."""
+    """A new workspace in `folder`, made if missing.
+
+    Raises `WorkspaceExistsError`, and `StorageError` where a file or folder cannot be made.
+    """
     check_name(name, "workspace")
     path = file_of(folder, name)
+    try:
+        make_folder(folder)
+    except OSError as error:
+        raise storage_error(error, "workspace", folder) from error
     lock = file_lock.acquire(os.path.join(folder, LOCK_FILE), name)  # noqa: PTH118
     if lock is None:
         raise WorkspaceExistsError(f"workspace: {path} is in use")

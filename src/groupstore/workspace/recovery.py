@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from groupstore import file_lock
 from groupstore.errors import CorruptStoreError, StoreError
 from groupstore.file_system import storage_error
+from groupstore.folder import sync_folder
 from groupstore.workspace import buffer_file, recording
 from groupstore.workspace.naming import file_of, name_of
 from groupstore.workspace.workspace import LOCK_FILE, Workspace
@@ -111,7 +112,7 @@ def _quarantine(path: str, reason: CorruptStoreError) -> None:
 
 def _forget(store: Store, folder: str, identities: list[str]) -> None:
     try:
-        buffer_file.sync_folder(folder)
+        sync_folder(folder)
     except OSError as error:
         raise storage_error(error, "recover_workspaces", folder) from error
     recording.forget(store, identities)

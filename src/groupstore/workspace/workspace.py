@@ -16,6 +16,7 @@ import apsw
 
 from groupstore import file_lock
 from groupstore.errors import StoreClosedError, StoreError
+from groupstore.folder import sync_folder
 from groupstore.guarded_sql import Parameters, run_guarded
 from groupstore.opening import Patience
 from groupstore.workspace import buffer_file, live, recording
@@ -471,7 +472,7 @@ class Workspace:
                 raise self._unusable("commit")
             try:
                 self._remove("commit")
-                buffer_file.sync_folder(os.path.dirname(self._path))  # noqa: PTH120
+                sync_folder(os.path.dirname(self._path))  # noqa: PTH120
                 is_gone = True
             except (StoreError, OSError) as error:
                 _logger.warning(
