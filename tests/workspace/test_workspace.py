@@ -169,6 +169,33 @@ def test_rows_that_fail(store: groupstore.Store) -> None:
 NAMES_REFUSED = ["", ".", "..", "a/b", "/a", "../a", "a..b", "a\0", "x" * 250, "é" * 130, "\ud800"]
 
 
+def test_depth(run: Callable[..., str]) -> None:
+    """`put` and `put_many` take the same depth, all of which a query can read, however Python is
+    set."""
+    printed = run(
+        """
+import sys, groupstore
+sys.setrecursionlimit(5_000)
+with groupstore.Store() as store, store.workspace("job") as workspace:
+    for depth in (999, 1000):
+        data = {}
+        for _ in range(depth - 1):
+            data = {"d": data}
+        for put in (workspace.put, lambda kind, data: workspace.put_many(kind, [data])):
+            try:
+                put("deep", data)
+            except ValueError as error:
+                print(error)
+    print(workspace.query("SELECT count(*) AS n FROM entries WHERE json_valid(data)"))
+"""
+    )
+    assert printed.splitlines() == [
+        "put: data: nested deeper than 999",
+        "put_many: row 0: data: nested deeper than 999",
+        "[{'n': 2}]",
+    ]
+
+
 @pytest.mark.parametrize("name", NAMES_REFUSED)
 def test_wrong_names(store: groupstore.Store, name: str) -> None:
     """A name that could lead out of the folder, or is no file's, is a `ValueError`."""

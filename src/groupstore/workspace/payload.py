@@ -11,8 +11,8 @@ from groupstore.json_values import SCALARS, check_encodable, check_keys, to_json
 ROWS_AT_ONCE = 500
 """How many rows are turned into JSON, and inserted, by one call."""
 
-_DEEPEST = 1000
-"""What SQLite's JSON functions, and so a query, can read."""
+_DEEPEST = 999
+"""SQLite reads 1,000 levels of JSON, one of which is the array that rows are inserted by."""
 
 _LONGEST_ARRAY = 2**26
 """Characters: SQLite's limit is for one row, and not for those that happen to come with it."""
@@ -33,7 +33,7 @@ def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
 
     Raises `TypeError` for what is no mapping, has keys that are not `str`, or holds what JSON
     does not have; `ValueError` for NaN, infinities, lone surrogates, circles, and what is nested
-    deeper than 1,000.
+    deeper than 999.
     """
     if data is None:
         return "{}"
