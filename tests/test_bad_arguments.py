@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -310,3 +310,28 @@ def test_view_of_a_read_only_store(read_only: groupstore.Store) -> None:
     ):
         with pytest.raises(ReadOnlyError):
             change()
+
+
+PATH_TAKERS: dict[str, Callable[[groupstore.Store, Any], object]] = {
+    "backup": lambda store, path: store.backup(path),
+    "dump": lambda store, path: store.dump(path),
+    "load": lambda store, path: store.load(path),
+    "compact": lambda store, path: store.journal.compact(timedelta(0), output=path),
+    "read_archive": lambda store, path: groupstore.read_archive(path),
+    "recover_workspaces": lambda store, path: store.recover_workspaces(path),
+    "import_file": lambda store, path: store.workspace("job").import_file(path),
+    "export_file": lambda store, path: store.workspace("job").export_file(path),
+}
+
+
+@pytest.mark.parametrize("name", PATH_TAKERS)
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [("", ValueError), ("a\0b", ValueError), ("a\ud800", ValueError), (b"a", TypeError)],
+    ids=["empty", "NUL", "surrogate", "bytes"],
+)
+def test_paths(name: str, path: Any, error: type[Exception]) -> None:
+    """What can be no path is refused by each call that takes one, which its message names."""
+    with groupstore.Store() as store, pytest.raises(error, match=name) as caught:
+        PATH_TAKERS[name](store, path)
+    assert not isinstance(caught.value, UnicodeError)

@@ -20,7 +20,7 @@ LAYERS = [
     ["transaction"],
     ["workspace.making", "workspace.recovery"],
     ["workspace.workspace"],
-    ["workspace.importing", "workspace.exporting", "workspace.outside"],
+    ["workspace.importing", "workspace.exporting"],
     ["workspace.live", "workspace.recording"],
     ["workspace.buffer_file", "workspace.naming", "workspace.payload"],
     ["workspace.file_format", "workspace.json_stream", "workspace"],

@@ -69,7 +69,6 @@ class _LockFile:
     def __init__(self, path: str) -> None:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self.descriptor = os.open(path, flags, 0o600)
-        self.path = os.path.abspath(path)
         self.key = _key(os.fstat(self.descriptor))
         self.held: set[str] = set()
 
@@ -83,7 +82,14 @@ class _LockFile:
 # Reentrant: a garbage collection inside may release a lock.
 _guard = threading.RLock()
 _files: dict[tuple[int, int], _LockFile] = {}
-in_use.append(lambda: [file.path for file in list(_files.values())])
+
+
+def _is_in_use(path: str, status: os.stat_result | None) -> bool:
+    # By what it is: it may have got another name.
+    return status is not None and _key(status) in _files
+
+
+in_use.append(_is_in_use)
 
 
 def acquire(path: str, name: str) -> FileLock | None:
@@ -107,11 +113,6 @@ def acquire(path: str, name: str) -> FileLock | None:
             return FileLock(file, name)
     except OSError as error:
         raise storage_error(error, "lock", path) from error
-
-
-def is_in_use(status: os.stat_result) -> bool:
-    """Whether this process holds locks in the file, by what `os.stat` says of it."""
-    return _key(status) in _files
 
 
 def _reserve(path: str, name: str) -> _LockFile | None:

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from groupstore.config import MEMORY
@@ -34,8 +34,11 @@ LOCK_FILE = ".lock"
 # Of most file systems.
 _LONGEST_NAME_BYTES = 255
 
-in_use: list[Callable[[], Iterable[str]]] = []
-"""Each tells the absolute paths of databases and lock files that this process has open."""
+in_use: list[Callable[[str, os.stat_result | None], bool]] = []
+"""Each tells whether this process has a database or lock file open that is at a real path.
+
+Also called with what `os.stat` says of it, None where nothing is there.
+"""
 
 # What link() says where the file system, or the user's rights on it, know no hard links.
 _NO_HARD_LINKS = frozenset(
@@ -56,6 +59,25 @@ def locate(path: str) -> tuple[str, bool]:
     return real_path, status is not None
 
 
+def named(path: str | os.PathLike[str], attempted: str, what: str) -> str:
+    """The text of a path that was given as `what`.
+
+    Raises `TypeError` for other types, `ValueError` for what can be no name.
+    """
+    given = os.fspath(path)
+    if not isinstance(given, str):
+        raise TypeError(
+            f"{attempted}: {what} must be str or os.PathLike, not {type(given).__name__}"
+        )
+    if not given or "\0" in given:
+        raise ValueError(f"{attempted}: {what} is no name of a file or folder: {given!r}")
+    try:
+        os.fsencode(given)
+    except UnicodeEncodeError:
+        raise ValueError(f"{attempted}: {what} holds a lone surrogate: {given!r}") from None
+    return given
+
+
 def locate_other(path: str | os.PathLike[str], attempted: str, own_path: str) -> str:
     """The absolute path of a file that is not the store's own, symbolic links resolved.
 
@@ -63,18 +85,12 @@ def locate_other(path: str | os.PathLike[str], attempted: str, own_path: str) ->
     files, a database or a lock file that is in use, or the side file of a database, and
     `StorageError` for what is no file.
     """
-    given = os.fspath(path)
-    if not isinstance(given, str):
-        raise TypeError(f"{attempted}: path must be str or os.PathLike, not {type(given).__name__}")
+    given = named(path, attempted, "path")
     real_path, status = _look_up(given, attempted)
-    own_files = () if own_path == MEMORY else (own_path, *(own_path + end for end in _SIDE_FILES))
-    for own in own_files:
-        if real_path == own or (status is not None and _is_file(own, status)):
-            raise StoreError(f"{attempted}: {given}: this is the store's own file")
-    for paths in in_use:
-        for used in paths():
-            if real_path == used or (status is not None and _is_file(used, status)):
-                raise StoreError(f"{attempted}: {given}: this file is in use by this process")
+    if own_path != MEMORY and is_of(own_path, real_path, status):
+        raise StoreError(f"{attempted}: {given}: this is the store's own file")
+    if any(is_in_use(real_path, status) for is_in_use in in_use):
+        raise StoreError(f"{attempted}: {given}: this file is in use by this process")
     if os.path.basename(real_path) == LOCK_FILE:  # noqa: PTH119
         raise StoreError(f"{attempted}: {given}: this is the name of a lock file")
     for ending in _SIDE_FILES:
@@ -198,11 +214,16 @@ def _look_up(path: str, attempted: str) -> tuple[str, os.stat_result | None]:
     return real_path, status
 
 
-def _is_file(path: str, status: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), status)
-    except OSError:
-        return False
+def is_of(database: str, path: str, status: os.stat_result | None) -> bool:
+    """Whether the real path is that of a database or one of its side files, by name or by link."""
+    for own in (database, *(database + ending for ending in _SIDE_FILES)):
+        if path == own:
+            return True
+        if status is not None:
+            with suppress(OSError):
+                if os.path.samestat(os.stat(own), status):
+                    return True
+    return False
 
 
 @contextmanager

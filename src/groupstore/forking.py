@@ -122,14 +122,16 @@ def refuse_inherited(path: str) -> None:
         )
 
 
-def _databases() -> list[str]:
+def _is_in_use(path: str, status: os.stat_result | None) -> bool:
     # Those that a child cannot use are among them: it has inherited a connection.
-    return [
-        engine.path for engine in list(_engines) if engine.path != MEMORY and not engine.is_closed
-    ]
+    return any(
+        file_system.is_of(engine.path, path, status)
+        for engine in list(_engines)
+        if engine.path != MEMORY and not engine.is_closed
+    )
 
 
-file_system.in_use.append(_databases)
+file_system.in_use.append(_is_in_use)
 
 
 def _before() -> None:

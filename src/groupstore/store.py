@@ -184,13 +184,7 @@ class Store(OpenFace):
         if directory is None:
             folder = self._state_folder.path()
         else:
-            given = os.fspath(directory)
-            if not isinstance(given, str):
-                raise TypeError(
-                    f"recover_workspaces: directory must be str, not {type(given).__name__}"
-                )
-            if not given or "\0" in given:
-                raise ValueError(f"recover_workspaces: directory must name a folder: {given!r}")
+            given = file_system.named(directory, "recover_workspaces", "directory")
             folder = os.path.realpath(given)
         self._close_workspaces = live.close_all
         return recovery.recover(self, folder)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final, Protocol, cast
 
 from groupstore.errors import CorruptStoreError
-from groupstore.file_system import storage_error
+from groupstore.file_system import named, storage_error
 from groupstore.journal.room import with_room
 
 NAMES = ("bucket", "measurement", "fields", "tags", "committed_at")
@@ -104,11 +104,7 @@ def read_archive(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     cannot be opened, and `CorruptStoreError` where it is no archive, ends early or was altered,
     which may come after entries that are sound.
     """
-    name = os.fspath(path)
-    if not isinstance(name, str):
-        raise TypeError(f"read_archive: path must be str or os.PathLike, not {type(path).__name__}")
-    if "\0" in name:
-        raise ValueError(f"read_archive: path must not contain NUL: {name!r}")
+    name = named(path, "read_archive", "path")
     try:
         with open(name, "rb") as file:  # noqa: PTH123 (pathlib is costly to import)
             magic = file.read(len(_ZSTD_MAGIC))

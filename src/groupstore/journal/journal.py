@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import ReadOnlyError
+from groupstore.file_system import named
 from groupstore.journal.entry import (
     Document,
     JournalEntry,
@@ -179,7 +180,7 @@ class Journal:
         if format not in ENDINGS:
             names = " or ".join(map(repr, ENDINGS))
             raise ValueError(f"compact: format must be {names}, not {format!r}")
-        folder = None if output is None else _folder_path(output)
+        folder = None if output is None else os.path.realpath(named(output, "compact", "output"))
         self._engine.check_open("compact")
         self._refuse_read_only("compact")
         self._engine.refuse_in_transaction("compact")
@@ -222,15 +223,6 @@ class Journal:
     def _refuse_read_only(self, attempted: str) -> None:
         if self._engine.read_only:
             raise ReadOnlyError(f"{attempted}: {self._engine.path} was opened read-only")
-
-
-def _folder_path(output: str | os.PathLike[str]) -> str:
-    folder = os.fspath(output)
-    if not isinstance(folder, str):
-        raise TypeError(f"compact: output must be str or os.PathLike, not {type(output).__name__}")
-    if not folder or "\0" in folder:
-        raise ValueError(f"compact: output is no folder's name: {folder!r}")
-    return os.path.realpath(folder)
 
 
 def _prepared(entry: object, index: int) -> tuple[str, Document, Document]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO
+from typing import Any
 
 from groupstore.errors import StoreError
-from groupstore.file_system import storage_error
-from groupstore.folder import sync_folder
+from groupstore.file_system import replacement, storage_error
 from groupstore.json_values import to_json
 from groupstore.workspace.file_format import FileName, Format, compressing
 
@@ -28,7 +25,11 @@ def write_file(path: str, name: FileName, entries: Entries) -> int:
     writer = {Format.LINES: _lines, Format.JSON: _array, Format.CSV: _table}[name.format]
     written = 0
     try:
-        with _replacing(path) as file, compressing(file, name.compression) as target:
+        with (
+            replacement(path, "export_file") as temporary,
+            open(temporary, "wb") as file,  # noqa: PTH123
+            compressing(file, name.compression) as target,
+        ):
             for text, number in writer(entries):
                 target.write(text.encode())
                 written += number
@@ -37,23 +38,6 @@ def write_file(path: str, name: FileName, entries: Entries) -> int:
     except OSError as error:
         raise storage_error(error, "export_file", path) from error
     return written
-
-
-@contextmanager
-def _replacing(path: str) -> Iterator[BinaryIO]:
-    temporary = f"{path}-{os.urandom(8).hex()}.new"
-    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
-        raise
-    sync_folder(os.path.dirname(path))  # noqa: PTH120
 
 
 def _entry(kind: str, data: str, created_at: int) -> str:

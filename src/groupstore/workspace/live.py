@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from typing import TYPE_CHECKING
 
@@ -61,4 +62,10 @@ def _in_child() -> None:
 
 
 forking.take_part(forking.Hook(_before, _in_parent, _in_child))
-file_system.in_use.append(lambda: [workspace.path for workspace in all_open()])
+
+
+def _is_in_use(path: str, status: os.stat_result | None) -> bool:
+    return any(file_system.is_of(workspace.path, path, status) for workspace in all_open())
+
+
+file_system.in_use.append(_is_in_use)

@@ -16,6 +16,7 @@ import apsw
 
 from groupstore import file_lock
 from groupstore.errors import StoreClosedError, StoreError
+from groupstore.file_system import locate_other, named
 from groupstore.folder import sync_folder
 from groupstore.guarded_sql import Parameters, run_guarded
 from groupstore.opening import Patience
@@ -156,10 +157,10 @@ class Workspace:
         if kind is not None:
             check_kind(kind, "import_file")
         # Loaded, with the compressions, by files alone.
-        from groupstore.workspace import file_format, importing, outside  # noqa: PLC0415
+        from groupstore.workspace import file_format, importing  # noqa: PLC0415
 
-        given = os.fspath(path)
-        source = outside.locate(given, "import_file", self._path)
+        given = named(path, "import_file", "path")
+        source = locate_other(given, "import_file", self._path)
         counts: dict[str, int] = {}
         rows = importing.read_rows(source, file_format.parse(given), kind)
         with closing(rows), self._writing("import_file") as connection:
@@ -181,10 +182,10 @@ class Workspace:
         Raises `StorageError`, or `DiskFullError`, where the file cannot be written.
         """
         # As in import_file().
-        from groupstore.workspace import exporting, file_format, outside  # noqa: PLC0415
+        from groupstore.workspace import exporting, file_format  # noqa: PLC0415
 
-        given = os.fspath(path)
-        target = outside.locate(given, "export_file", self._path)
+        given = named(path, "export_file", "path")
+        target = locate_other(given, "export_file", self._path)
         with self._turn:
             connection = self._connected("export_file")
             with buffer_file.errors_of("export_file", self._path):
