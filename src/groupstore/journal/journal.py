@@ -13,11 +13,11 @@ from groupstore.file_system import named
 from groupstore.journal.entry import (
     Document,
     JournalEntry,
-    check_measurement,
     encode_fields,
     encode_tags,
 )
 from groupstore.journal.query import Query
+from groupstore.json_values import check_name
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -56,7 +56,7 @@ class Journal:
         measurement, NaN, infinities, lone surrogates, circles and nesting deeper than 500;
         `TypeError` for what JSON cannot hold, keys that are no `str` included.
         """
-        check_measurement(measurement, "append")
+        check_name(measurement, "append", "measurement")
         fields_json, own_fields = encode_fields(fields, "append")
         tags_json, own_tags = encode_tags(tags, "append")
         self._engine.check_open("append")
@@ -240,5 +240,5 @@ def _prepared(entry: object, index: int) -> tuple[str, Document, Document]:
         raise TypeError(f"{attempted}: must be a mapping, or a tuple of one to three: {entry!r}")
     measurement: Any
     measurement, fields, tags = values
-    check_measurement(measurement, attempted)
+    check_name(measurement, attempted, "measurement")
     return measurement, encode_fields(fields, attempted), encode_tags(tags, attempted)

@@ -10,9 +10,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from groupstore.errors import StoreError
 from groupstore.file_system import storage_error
+from groupstore.json_values import check_name
 from groupstore.workspace.file_format import FileName, Format, reading
 from groupstore.workspace.json_stream import LONGEST_RECORD, JsonStream, decoder
-from groupstore.workspace.payload import check_kind, encode
+from groupstore.workspace.payload import encode
 
 
 class Row(NamedTuple):
@@ -117,7 +118,7 @@ def _row(record: Any, kind: str | None, stem: str, now_ms: int) -> Row:
         kind = record["kind"] if kind is None else kind
     if kind is None:
         kind = stem
-    check_kind(kind, "record")
+    check_name(kind, "record", "kind")
     return Row(kind, encode(data, "record"), created_at)
 
 

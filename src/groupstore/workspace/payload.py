@@ -6,7 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
-from groupstore.json_values import SCALARS, check_encodable, check_keys, to_json
+from groupstore.json_values import (
+    SCALARS,
+    check_keys,
+    encode_object,
+    to_dict,
+    to_json,
+)
 
 ROWS_AT_ONCE = 500
 """How many rows are turned into JSON, and inserted, by one call."""
@@ -18,41 +24,11 @@ _LONGEST_ARRAY = 2**26
 """Characters: SQLite's limit is for one row, and not for those that happen to come with it."""
 
 
-def check_kind(kind: str, attempted: str) -> None:
-    """Raise `TypeError` or `ValueError` where entries cannot be of this kind."""
-    if not isinstance(kind, str):
-        raise TypeError(f"{attempted}: kind must be str, not {type(kind).__name__}")
-    if not kind:
-        raise ValueError(f"{attempted}: kind must not be empty")
-    if not kind.isascii():
-        check_encodable(kind, attempted, "kind")
-
-
 def encode(data: Mapping[str, Any] | None, attempted: str) -> str:
-    """`data` as the text of a JSON object, `{}` for None.
-
-    Raises `TypeError` for what is no mapping, has keys that are not `str`, or holds what JSON
-    does not have; `ValueError` for NaN, infinities, lone surrogates, circles, and what is nested
-    deeper than 999.
-    """
+    """`data` as the text of a JSON object, `{}` for None. Raises what `encode_object` does."""
     if data is None:
         return "{}"
-    if type(data) is not dict:
-        if not isinstance(data, Mapping):
-            raise TypeError(f"{attempted}: data must be a mapping, not {type(data).__name__}")
-        data = dict(data)
-    try:
-        text = to_json(data)
-        check_keys(data, _DEEPEST)
-    except RecursionError:
-        raise ValueError(f"{attempted}: data is nested too deeply") from None
-    except ValueError as error:
-        raise ValueError(f"{attempted}: data: {error}") from None
-    except TypeError as error:
-        raise TypeError(f"{attempted}: data: {error}") from None
-    if not text.isascii():
-        check_encodable(text, attempted, "data")
-    return text
+    return encode_object(to_dict(data, attempted, "data"), attempted, "data", _DEEPEST)
 
 
 def encode_rows(rows: Iterable[Mapping[str, Any] | None], attempted: str) -> Iterator[str]:

@@ -19,9 +19,10 @@ from groupstore.errors import StoreClosedError, StoreError
 from groupstore.file_system import locate_other, named
 from groupstore.folder import sync_folder
 from groupstore.guarded_sql import Parameters, run_guarded
+from groupstore.json_values import check_name
 from groupstore.opening import Patience
 from groupstore.workspace import buffer_file, live, recording
-from groupstore.workspace.payload import check_kind, encode, encode_rows
+from groupstore.workspace.payload import encode, encode_rows
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -111,7 +112,7 @@ class Workspace:
         Raises `TypeError` where `kind` is no `str`, or `data` no mapping with keys of `str` and
         values of JSON; `ValueError` for an empty `kind`, NaN, infinities and lone surrogates.
         """
-        check_kind(kind, "put")
+        check_name(kind, "put", "kind")
         text = encode(data, "put")
         with self._turn:
             connection = self._connected("put")
@@ -128,7 +129,7 @@ class Workspace:
 
         Raises what `put` raises, with the number of the row, from 0.
         """
-        check_kind(kind, "put_many")
+        check_name(kind, "put_many", "kind")
         # Before the lock: the caller's iterator may do anything.
         arrays = list(encode_rows(rows, "put_many"))
         with self._writing("put_many") as connection:
@@ -155,7 +156,7 @@ class Workspace:
         cannot be read.
         """
         if kind is not None:
-            check_kind(kind, "import_file")
+            check_name(kind, "import_file", "kind")
         # Loaded, with the compressions, by files alone.
         from groupstore.workspace import file_format, importing  # noqa: PLC0415
 
