@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from groupstore import QueryError
-from groupstore.guarded_sql import beginning, run_guarded
+from groupstore.guarded_sql import beginning, interrupted_after, run_guarded
 from model import PATIENCE_S
 
 OWN = frozenset({"t", "v"})
@@ -316,3 +316,18 @@ def test_timeout_beside_a_busy_thread(
 def test_endless_timeouts(connection: apsw.Connection, timeout: float) -> None:
     """A timeout longer than any machine runs is none."""
     assert rows(connection, "SELECT a FROM t", timeout=timeout) == [{"a": 1}, {"a": 2}]
+
+
+def test_a_timeout_before_the_first_step(connection: apsw.Connection) -> None:
+    """A statement that is begun when its time is over already is ended as well."""
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+    with pytest.raises(apsw.InterruptError), interrupted_after(connection, 0.001):
+        # SQLite forgets an interrupt that meets no statement.
+        time.sleep(0.02)
+        connection.execute(endless)
+
+
+def test_a_timeout_that_no_step_met(connection: apsw.Connection) -> None:
+    """What took longer is refused, even though it ended before it was interrupted."""
+    with pytest.raises(QueryError, match="timeout"):
+        rows(connection, "SELECT a FROM t", timeout=1e-9)

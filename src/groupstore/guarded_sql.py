@@ -3,6 +3,7 @@
 import functools
 import re
 import threading
+import time
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -48,6 +49,8 @@ _BLANK = re.compile(r"(?:[ \t\n\f\r\ufeff]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))*+")
 _BLANK_OR_END = re.compile(r"(?:[ \t\n\f\r\ufeff;]|--[^\n]*|/\*(?s:.*?)(?:\*/|\Z))*+")
 
 _STEPS_BETWEEN_LOOKS = 10_000
+
+_BETWEEN_INTERRUPTS_S = 0.01
 
 # What SQLite says of a statement that is wrong, and not of the file or the machine.
 _FAULTS_OF_THE_QUERY = (
@@ -138,15 +141,22 @@ def _alarm(connection: apsw.Connection, timeout: float) -> Iterator[None]:
     may work on 16 MiB, and would wait for the interpreter each time that another thread is busy.
     """
     ended = threading.Event()
+    lasts_s = min(timeout, threading.TIMEOUT_MAX)
+    deadline = time.monotonic() + lasts_s
 
     def wait() -> None:
-        if not ended.wait(min(timeout, threading.TIMEOUT_MAX)):
+        wait_s = lasts_s
+        # Again and again: an interrupt between two statements is lost.
+        while not ended.wait(wait_s):
             connection.interrupt()
+            wait_s = _BETWEEN_INTERRUPTS_S
 
     thread = threading.Thread(target=wait, name="groupstore-timeout", daemon=True)
     thread.start()
     try:
         yield
+        if time.monotonic() > deadline:
+            raise apsw.InterruptError("over before it was interrupted")
     finally:
         ended.set()
         # Until it has ended it might interrupt what comes after.
