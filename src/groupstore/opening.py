@@ -25,6 +25,9 @@ _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX
 
 _LONGEST_LOG_BYTES = 64 * 1024 * 1024
 
+# By measurement, docs/benchmarks.md: SQLite's default of 2 MB has each get ask the system for pages.
+_PAGE_CACHE_KIB = 8000
+
 _SHORTEST_WAIT_S = 0.001
 _LONGEST_WAIT_S = 0.05
 
@@ -211,6 +214,7 @@ def _set_up(connection: apsw.Connection, config: StoreConfig) -> None:
         connection.pragma("locking_mode", "exclusive")
     connection.pragma("trusted_schema", 0)
     connection.pragma("temp_store", "memory")
+    connection.pragma("cache_size", -_PAGE_CACHE_KIB)
     connection.pragma("fullfsync", int(config.durability == "full"))
     connection.pragma("synchronous", config.durability)
     # What one large transaction has made of the log is given back when it begins anew.

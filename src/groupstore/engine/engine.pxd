@@ -101,6 +101,8 @@ cdef class Engine:
     cdef long waiting
     # Called where the log has grown enough to be worth a checkpoint.
     cdef public object on_log_growth
+    # How far it grows between two checkpoints; twice as much is long.
+    cdef int checkpoint_frames
     # How long the log was after the last checkpoint, in frames.
     cdef int checkpointed_frames
     cdef public bint checkpoint_is_due

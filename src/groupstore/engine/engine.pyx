@@ -67,9 +67,11 @@ cdef enum:
     # A checkpoint each 16 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
     # beside it meet a busy disk more than once in a thousand commits.
     CHECKPOINT_FRAMES = 4000
-    # From here on, 32 MiB, writers are held up for the end of a checkpoint: only when all is copied
-    # can the log begin anew.
-    LONGEST_LOG_FRAMES = 8000
+    # Where each commit waits for the disk, that is no matter, but the file's growth is: until the
+    # log is used anew, each sync has the file system write the new length too.
+    DURABLE_CHECKPOINT_FRAMES = 1000
+    # Connections that are kept for the next readers: each has a page cache, and three files open.
+    MOST_IDLE = 16
     CHECKPOINT_ATTEMPTS = 20
     # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
     MOST_CHANGES = 20_000
@@ -345,6 +347,9 @@ cdef class Engine:
         self.cache = Cache(self.config.cache_size, not self.shared)
         # In memory there is nobody who could have put a trigger there.
         self.cache.triggers_known = self.path == ":memory:"
+        self.checkpoint_frames = (
+            DURABLE_CHECKPOINT_FRAMES if self.config.durability == "full" else CHECKPOINT_FRAMES
+        )
         self.shares_commits = self.path != ":memory:" and self.config.durability == "full"
         if self.path != ":memory:":
             status = os.stat(self.path)
@@ -631,7 +636,10 @@ cdef class Engine:
     cdef int give_back(self, Connection connection) except -1:
         connection.settle()
         if connection.hold == 0:
-            self.idle.append(connection)
+            if len(self.idle) < MOST_IDLE:
+                self.idle.append(connection)
+            else:
+                connection.close()
             self.leave_sqlite()
             return 0
         self.busy_with = None
@@ -960,7 +968,7 @@ cdef class Engine:
             return False
         # Fewer than at the checkpoint: the log has begun anew.
         if frames - self.checkpointed_frames * (frames >= self.checkpointed_frames) < (
-            CHECKPOINT_FRAMES
+            self.checkpoint_frames
         ):
             return False
         self.checkpoint_is_due = True
@@ -969,19 +977,21 @@ cdef class Engine:
     def checkpoint_log(self):
         """Copy what readers allow from the log into the database, beside the writers.
 
-        Where the log is long, they are held up for what they wrote meanwhile: then it can begin
-        anew. Where a reader, or another process, is in the way, nobody waits for it.
+        Where the log is long, they are held up for what they wrote meanwhile: only when all is
+        copied can it begin anew. Where a reader, or another process, is in the way, nobody waits
+        for it.
         """
+        cdef int long_frames = 2 * self.checkpoint_frames
         # Where it fails, the next one is due when the log has grown by as much again.
         self.checkpointed_frames = self.cache.last_commit.frames
         try:
             with self.read("checkpoint") as connection:
                 frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                if LONGEST_LOG_FRAMES <= frames == copied:
+                if long_frames <= frames == copied:
                     # Once more, as it is quick now, lest the writers wait for long.
                     frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if LONGEST_LOG_FRAMES <= frames:
-                if copied > frames - LONGEST_LOG_FRAMES // 2:
+            if long_frames <= frames:
+                if copied > frames - self.checkpoint_frames:
                     frames = self.finish_checkpoint()
             self.checkpointed_frames = frames
         finally:
