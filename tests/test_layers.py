@@ -13,6 +13,16 @@ SUFFIXES = (".py", ".pyx", ".pxd")
 
 # From the top. A folder stands for its modules.
 LAYERS = [
+    ["__main__"],
+    ["command_line"],
+    ["command_line.app"],
+    [
+        *("command_line.bench", "command_line.entries", "command_line.journal"),
+        *("command_line.keeping", "command_line.listings", "command_line.transfer"),
+        "command_line.workspaces",
+    ],
+    ["command_line.rows", "command_line.stores"],
+    ["command_line.progress", "command_line.terminal"],
     ["__init__"],
     ["store"],
     ["scope"],

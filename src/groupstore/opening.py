@@ -25,7 +25,7 @@ _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX
 
 _LONGEST_LOG_BYTES = 64 * 1024 * 1024
 
-# By measurement, docs/benchmarks.md: SQLite's default of 2 MB has each get ask the system for pages.
+# By measurement, docs/benchmarks.md: with SQLite's 2 MB gets ask the system for pages.
 _PAGE_CACHE_KIB = 8000
 
 _SHORTEST_WAIT_S = 0.001

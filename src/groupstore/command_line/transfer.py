@@ -1,0 +1,71 @@
+"""Dumps, in files and in standard streams: `dump` and `load`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from groupstore.command_line.progress import bar
+from groupstore.command_line.stores import File, Namespace, face, reading, writing
+
+_ENDINGS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
+"""By the first bytes: https://www.rfc-editor.org/rfc/rfc1952, https://www.rfc-editor.org/rfc/rfc8878"""
+
+
+def dump(
+    file: File,
+    target: Annotated[
+        str, typer.Argument(help="The dump's file (.gz, .zst); - writes to standard output.")
+    ] = "-",
+    prefix: Annotated[str, typer.Option(help="Only groups that start with it.")] = "",
+    namespace: Namespace = None,
+) -> None:
+    """Write the live keys to a file of JSON Lines."""
+    with reading(file) as store, bar("dump") as progress:
+        entries = face(store, namespace)
+        if target != "-":
+            entries.dump(target, prefix, progress)
+            return
+        # Complete first: a reader of the stream must not take the half of one for a whole.
+        with _temporary_folder() as folder:
+            path = os.path.join(folder, "dump.jsonl")  # noqa: PTH118
+            entries.dump(path, prefix, progress)
+            with open(path, "rb") as content:  # noqa: PTH123
+                shutil.copyfileobj(content, sys.stdout.buffer)
+
+
+def load(
+    file: File,
+    source: Annotated[str, typer.Argument(help="A dump's file; - reads standard input.")] = "-",
+    namespace: Namespace = None,
+) -> None:
+    """Set all that a dump holds, or nothing; in a new file where there is none yet."""
+    with _temporary_folder() as folder, bar("load") as progress:
+        path = _spooled(folder) if source == "-" else source
+        with writing(file, makes=True) as store:
+            face(store, namespace).load(path, progress)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="groupstore-") as folder:
+        yield folder
+
+
+def _spooled(folder: str) -> str:
+    """A file with the content of standard input, named after its compression."""
+    stream = sys.stdin.buffer
+    beginning = stream.read(4)
+    ending = next((end for magic, end in _ENDINGS.items() if beginning.startswith(magic)), "")
+    path = os.path.join(folder, f"dump.jsonl{ending}")  # noqa: PTH118
+    with open(path, "xb") as content:  # noqa: PTH123
+        content.write(beginning)
+        shutil.copyfileobj(stream, content)
+    return path
