@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import random
 import subprocess
 import sys
 import textwrap
@@ -47,6 +48,24 @@ settings.load_profile("slow" if SLOW else "ci")
 STORAGES = ("memory", "file", "exclusive")
 FACES = ("store", "scope", "quota", "transaction", "scoped-transaction")
 LARGE = groupstore.Quota(max_keys=1_000_000, max_groups=100_000)
+
+
+SEED = int(
+    os.environ.get("GROUPSTORE_SEED") or (random.SystemRandom().getrandbits(32) if SLOW else 1)
+)
+
+
+def pytest_report_header() -> str:
+    """What has the tests that go by chance do the same again."""
+    return f"GROUPSTORE_SEED={SEED}"
+
+
+@pytest.fixture
+def seed() -> int:
+    """Where tests that go by chance begin; by GROUPSTORE_SEED, as the head of the report has it."""
+    # Shown beside a failure.
+    print(f"GROUPSTORE_SEED={SEED}")
+    return SEED
 
 
 @pytest.fixture(scope="session")
