@@ -14,6 +14,8 @@ cdef class Connection:
     cdef sqlite3_stmt *statements[QUERY_COUNT]
     # Borrowed from `statements`: the one that was handed out last, NULL once it is reset.
     cdef sqlite3_stmt *active
+    # The next of those that wait for readers.
+    cdef Connection next_idle
     cdef bint counted
     # Whether the triggers that count rows are switched off, for a bulk write.
     cdef bint uncounting
@@ -36,6 +38,7 @@ cdef class Connection:
     cdef int count_rows(self) except -1
     cdef bint stop_counting(self) except -1
     cdef int settle(self) noexcept
+    cdef int rewind(self, sqlite3_stmt *statement) noexcept
     cdef int finalise(self) noexcept
     cdef object failure(self, int code, str attempted)
     cdef int close(self) except -1

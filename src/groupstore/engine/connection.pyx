@@ -13,7 +13,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport uintptr_t
 
 from groupstore.engine.sqlite cimport (
-    SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3,
+    SQLITE_BUSY, SQLITE_DONE, SQLITE_OK, SQLITE_ROW, drop_raised, groupstore_routines, sqlite3,
     sqlite3_finalize, sqlite3_get_autocommit, sqlite3_reset, sqlite3_step, sqlite3_stmt,
     sqlite_error, sqlite_routines,
 )
@@ -62,8 +62,14 @@ cdef class Connection:
         It borrowed what was bound to it, so this comes before the call's arguments are let go.
         """
         if self.active is not NULL:
-            sqlite3_reset(self.active)
+            self.rewind(self.active)
             self.active = NULL
+        return 0
+
+    cdef int rewind(self, sqlite3_stmt *statement) noexcept:
+        """Reset a statement, to be bound and stepped again."""
+        sqlite3_reset(statement)
+        drop_raised()
         return 0
 
     cdef int count_rows(self) except -1:
@@ -94,6 +100,7 @@ cdef class Connection:
         while True:
             with nogil:
                 code = prepare(self.raw, query, self.counted, &statement)
+            drop_raised()
             if code & 0xFF != SQLITE_BUSY:
                 break
             patience = patience or Patience(self.busy_timeout_s)
@@ -111,6 +118,7 @@ cdef class Connection:
             return sqlite3_step(statement)
         with nogil:
             code = sqlite3_step(statement)
+        drop_raised()
         return code
 
     cdef int step(self, sqlite3_stmt *statement) except -1:
@@ -119,7 +127,7 @@ cdef class Connection:
         if code & 0xFF == SQLITE_BUSY:
             patience = Patience(self.busy_timeout_s)
             while code & 0xFF == SQLITE_BUSY and patience.nap():
-                sqlite3_reset(statement)
+                self.rewind(statement)
                 code = self.step_once(statement)
         return code
 
@@ -160,6 +168,7 @@ cdef class Connection:
 
     cdef int close(self) except -1:
         self.finalise()
+        drop_raised()
         self.apsw.close()
         return 0
 

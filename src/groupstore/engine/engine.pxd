@@ -6,6 +6,7 @@ from groupstore.engine.cache cimport Cache
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind
+from groupstore.engine.lock cimport brief_lock
 from groupstore.engine.sqlite cimport sqlite3_stmt
 
 # How a call holds the connection that it uses.
@@ -78,7 +79,10 @@ cdef class Engine:
     # The connection that writes; where there is only one, it reads as well.
     cdef Connection writer
     # Connections for reading that nobody uses.
-    cdef list idle
+    # The first of the connections that wait for readers, and how many there are.
+    cdef Connection idle
+    cdef int idle_count
+    cdef brief_lock idle_lock
     # Owned. Whoever holds it may use `writer`.
     cdef PyThread_type_lock turn
     # The thread that holds the turn, 0 for none.
@@ -139,6 +143,8 @@ cdef class Engine:
     cdef int set_writer(self, Connection connection) except -1
     cdef int use_header(self, Connection connection) except -1
     cdef Connection idle_connection(self)
+    cdef Connection take_idle(self)
+    cdef bint keep_idle(self, Connection connection) noexcept
     cdef int check_joined(self, Block block, str verb) except -1
     cdef Connection borrow(self, Block block, str verb)
     cdef int give_back(self, Connection connection) except -1

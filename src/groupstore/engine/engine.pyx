@@ -30,7 +30,9 @@ from groupstore.engine.connection cimport Connection
 from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind, new_event
 from groupstore.engine.expiry cimport now_ms, now_us
-from groupstore.engine.lock cimport atomic_add, atomic_get, atomic_set
+from groupstore.engine.lock cimport (
+    atomic_add, atomic_get, atomic_set, brief_acquire, brief_init, brief_release,
+)
 from groupstore.engine.statement cimport (
     BEGIN_WRITE, COMMIT, FOREIGN_TRIGGERS, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
 )
@@ -335,7 +337,7 @@ cdef class Engine:
         self.counted = database.counted
         self.read_only = self.config.read_only
         self.dispatcher = Dispatcher()
-        self.idle = []
+        brief_init(&self.idle_lock)
         self.blocks = []
         self.staged = []
         self.lent = {}
@@ -358,7 +360,7 @@ cdef class Engine:
         first = self.connection_to(database.first)
         self.use_header(first)
         if self.read_only:
-            self.idle.append(first)
+            self.keep_idle(first)
         else:
             self.set_writer(first)
 
@@ -628,17 +630,38 @@ cdef class Engine:
         return connection
 
     cdef Connection idle_connection(self):
-        try:
-            return self.idle.pop()
-        except IndexError:
-            return self.open_connection()
+        cdef Connection connection = self.take_idle()
+        return self.open_connection() if connection is None else connection
+
+    # A chain through the connections: taking from a list and putting back may allocate.
+
+    cdef Connection take_idle(self):
+        cdef Connection connection
+        brief_acquire(&self.idle_lock)
+        connection = self.idle
+        if connection is not None:
+            self.idle = connection.next_idle
+            connection.next_idle = None
+            self.idle_count -= 1
+        brief_release(&self.idle_lock)
+        return connection
+
+    cdef bint keep_idle(self, Connection connection) noexcept:
+        """Keep a connection for the next reader; False where there are enough of them."""
+        cdef bint fits
+        brief_acquire(&self.idle_lock)
+        fits = self.idle_count < MOST_IDLE
+        if fits:
+            connection.next_idle = self.idle
+            self.idle = connection
+            self.idle_count += 1
+        brief_release(&self.idle_lock)
+        return fits
 
     cdef int give_back(self, Connection connection) except -1:
         connection.settle()
         if connection.hold == 0:
-            if len(self.idle) < MOST_IDLE:
-                self.idle.append(connection)
-            else:
+            if not self.keep_idle(connection):
                 connection.close()
             self.leave_sqlite()
             return 0
@@ -1094,10 +1117,10 @@ cdef class Engine:
             _logger.warning("close: the checkpoint of %s failed: %s", self.path, error)
 
     def close_idle(self):
-        cdef Connection connection
-        while self.idle:
-            connection = self.idle.pop()
+        cdef Connection connection = self.take_idle()
+        while connection is not None:
             connection.close()
+            connection = self.take_idle()
 
     def before_fork(self):
         """Wait until no call is inside SQLite, and close what the child must not inherit.

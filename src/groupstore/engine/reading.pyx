@@ -14,7 +14,7 @@ from groupstore.engine.key_range cimport KeyRange, bind_range, group_range, key_
 from groupstore.engine.quota cimport Limits
 from groupstore.engine.sqlite cimport (
     SQLITE_DONE, SQLITE_OK, SQLITE_ROW, groupstore_routines, sqlite3_bind_int64,
-    sqlite3_column_int64, sqlite3_reset, sqlite3_stmt, sqlite_routines,
+    sqlite3_column_int64, sqlite3_stmt, sqlite_routines,
 )
 from groupstore.engine.statement cimport (
     ALL, BEGIN_READ, COMMIT, COUNT_GROUP, COUNT_GROUPS, COUNT_RANGE, EXPIRED_TOTAL, EXPIRY, GET,
@@ -280,7 +280,7 @@ cdef class Reading:
                 raise connection.failure(code, named("get_many", group, key))
             if entries is not None:
                 entries.append(new_entry(full, key, value, expires_at_ms))
-            sqlite3_reset(statement)
+            connection.rewind(statement)
         return 0
 
     cdef list rows_of(

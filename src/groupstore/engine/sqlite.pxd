@@ -51,4 +51,5 @@ cdef enum:
     SQLITE_PREPARE_PERSISTENT = 1
 
 cdef void *const *sqlite_routines() noexcept
+cdef int drop_raised() noexcept
 cdef object sqlite_error(int code, sqlite3 *db, str attempted, str path)

@@ -2,6 +2,10 @@
 
 import apsw
 
+from cpython.exc cimport (
+    PyErr_Clear, PyErr_ExceptionMatches, PyErr_Occurred, PyErr_SetInterrupt,
+)
+
 from groupstore.errors import from_sqlite
 
 from groupstore.engine.sqlite cimport sqlite3, sqlite3_errmsg, sqlite3_extended_errcode
@@ -29,6 +33,19 @@ groupstore_routines = groupstore_entry_routines
 cdef void *const *sqlite_routines() noexcept:
     """The function table; each compiled module that calls SQLite keeps a pointer to it."""
     return groupstore_entry_routines
+
+
+cdef int drop_raised() noexcept:
+    """Clear what Python code that SQLite has called, a VFS of the user's say, has raised.
+
+    APSW leaves it set, also where SQLite goes on; SQLite's code tells all that there is to tell.
+    """
+    if PyErr_Occurred() is not NULL:
+        if PyErr_ExceptionMatches(KeyboardInterrupt):
+            # Where it cannot be let through: it comes again.
+            PyErr_SetInterrupt()
+        PyErr_Clear()
+    return 0
 
 
 cdef object sqlite_error(int code, sqlite3 *db, str attempted, str path):
