@@ -88,7 +88,7 @@ class Face(Keyspace):
         return walk(self._group_pages(prefix), _itself)
 
     def get_split(self, group: str, key: str, separator: str) -> Iterator[str]:
-        """Iterate over the parts of a `str` value between `separator`s.
+        """Iterate over the parts of a `str` value that `separator` divides.
 
         Raises `NotFoundError`, `TypeError` for a `bytes` value and `ValueError` for an empty
         separator.
