@@ -116,7 +116,9 @@ class Face(Keyspace):
         """Render a Jinja2 template with the group's live keys as its variables.
 
         Go's field form works too: `{{ .host }}`, `{{ index . "smtp-host" }}`. A missing variable
-        renders as `<no value>`, or with `strict` raises. Raises `TemplateError` with the line.
+        renders as `<no value>`, or with `strict` raises. Nothing is escaped. The template runs in
+        a sandbox, for at most a million steps and 16 MiB of output. Raises `TemplateError` with
+        the line.
         """
         # Here, not above: Jinja2 takes longer to import than all the rest.
         from groupstore.template import render  # noqa: PLC0415

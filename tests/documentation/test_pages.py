@@ -63,3 +63,20 @@ def test_the_front_page_lists_every_page() -> None:
     listed = {name for name, _ in LINK.findall(front.read_text(encoding="utf-8"))}
     pages = {page.relative_to(front.parent).as_posix() for page in PAGES[1:] if page != front}
     assert pages <= listed
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|\n").split("|")]
+
+
+def test_readme_has_the_figures_of_the_benchmarks() -> None:
+    """Each figure of the README's table is the ratio in the benchmarks' section of that name."""
+    measured = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    header, _, *rows = text.partition("a test compares them. -->\n")[2].split("\n\n")[0].split("\n")
+    _, *works = cells(header)
+    for row in rows:
+        name, *shown = cells(row)
+        sections = [measured.partition(f"\n### {work}\n")[2] for work in works]
+        lines = [re.search(rf"^\| {name} \|.*$", section, re.MULTILINE) for section in sections]
+        assert shown == [cells(line[0])[3] for line in lines if line], name
