@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Sphinx's own directives, and what is no program.
 NO_PROGRAM = re.compile(r"\{.*\}|text|json|yaml|ini|toml")
-MARKER = re.compile(r"<!-- (not run|from): (.+?) -->\s*\Z", re.DOTALL)
+MARKER = re.compile(r"<!-- (not run|from): ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
 
 
 def parse(path: Path) -> Document:
@@ -50,6 +50,10 @@ def _blocks(document: Document) -> Iterable[Region]:
             region.evaluator = _is_excerpt
         elif NO_PROGRAM.fullmatch(language) or not language or marker:
             continue
+        elif language not in EVALUATORS:
+            raise ValueError(
+                f"{document.path}: what runs {language!r}? {sorted(EVALUATORS)} are run"
+            )
         else:
             region.evaluator = EVALUATORS[language]
         yield region
@@ -61,7 +65,14 @@ def _blocks(document: Document) -> Iterable[Region]:
 
 def _is_excerpt(example: Example) -> None:
     name, text = example.parsed
-    assert str(text) in (ROOT / name).read_text(encoding="utf-8"), f"{name} has no such lines"
+    excerpt = str(text).splitlines()
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    # The page shows the lines without the indentation that they have in common there.
+    found = (
+        textwrap.dedent("\n".join(lines[i : i + len(excerpt)])).splitlines() == excerpt
+        for i in range(len(lines))
+    )
+    assert any(found), f"{name} has no such lines"
 
 
 def _run_python(example: Example) -> None:

@@ -68,8 +68,9 @@ def test_the_log_is_kept_for_who_holds_a_read_transaction(
         assert store.stats().wal_size > 32 * 1024 * 1024
         store.set("config", "colour", "green")
         assert ask("salts") == salts
-        busy, in_log, copied = map(int, ask("checkpoint").split())
-        assert (busy, in_log) == (0, copied)
+        # Each of its checkpoints may meet one of the store's, or a reader, and then ends early.
+        checkpoints = (ask("checkpoint").split() for _ in range(1000))
+        assert any(busy == "0" and in_log == copied for busy, in_log, copied in checkpoints)
         assert store.get("config", "colour") == "green"
         salts = ask("salts")
         store.set("config", "colour", "red")
