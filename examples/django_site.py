@@ -9,21 +9,25 @@ from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 
+CACHES = {
+    "default": {
+        "BACKEND": "groupstore_django.Cache",
+        "LOCATION": os.environ.get("GROUPSTORE_PATH", "django.db"),
+        "OPTIONS": {"cache_size": 16 * 1024 * 1024},
+    }
+}
+SESSION_ENGINE = "django.contrib.sessions.backends.cache"
+SESSION_COOKIE_AGE = 7 * 24 * 3600
+
 settings.configure(
     DEBUG=True,
     SECRET_KEY="for this example only",
     ALLOWED_HOSTS=["localhost", "127.0.0.1", "testserver"],
     ROOT_URLCONF=__name__,
     MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
-    CACHES={
-        "default": {
-            "BACKEND": "groupstore_django.Cache",
-            "LOCATION": os.environ.get("GROUPSTORE_PATH", "django.db"),
-            "OPTIONS": {"cache_size": 16 * 1024 * 1024},
-        }
-    },
-    SESSION_ENGINE="django.contrib.sessions.backends.cache",
-    SESSION_COOKIE_AGE=7 * 24 * 3600,
+    CACHES=CACHES,
+    SESSION_ENGINE=SESSION_ENGINE,
+    SESSION_COOKIE_AGE=SESSION_COOKIE_AGE,
 )
 
 
