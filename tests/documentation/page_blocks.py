@@ -30,8 +30,8 @@ import groupstore
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Sphinx's own directives, and what is no program.
-NO_PROGRAM = re.compile(r"\{.*\}|text|json|yaml|ini|toml")
+# Sphinx's own directives, what is no program, and the command line's page, which has its own test.
+NO_PROGRAM = re.compile(r"\{.*\}|text|json|yaml|ini|toml|console")
 MARKER = re.compile(r"<!-- (not run|from): ((?:(?!-->).)+) -->\s*\Z", re.DOTALL)
 
 
