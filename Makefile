@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 ROUNDS_OPTION = $(if $(ROUNDS),--rounds $(ROUNDS))
 ENGINE := src/groupstore/engine
-LINTED := setup.py .ci src tests benchmarks examples
+LINTED := setup.py .ci src tests benchmarks examples docs/conf.py
 SOURCES := setup.py pyproject.toml $(wildcard $(ENGINE)/*.pyx $(ENGINE)/*.pxd $(ENGINE)/*.h)
 
-.PHONY: help build demo test test-slow lint types bench bench-peers bench-compare instructions clean
+.PHONY: help build demo test test-slow lint types bench bench-peers bench-compare instructions docs clean
 
 help:
 	@echo "make demo       build, and load the metadata of every installed distribution into a store"
@@ -19,6 +19,7 @@ help:
 	@echo "make bench-peers  groupstore beside other stores, into docs/ (ROUNDS=15)"
 	@echo "make bench-compare REF=HEAD~5  this tree beside another revision (ROUNDS=20)"
 	@echo "make instructions  the hot calls' instructions against the stored ones (UPDATE=1 stores)"
+	@echo "make docs       the documentation site, into build/docs"
 	@echo "make build      the virtual environment, and the compiled modules in place"
 	@echo "make clean      remove what the others made"
 
@@ -79,6 +80,13 @@ bench-compare: build
 
 instructions: build
 	$(BIN)/python -m benchmarks.instructions $(if $(UPDATE),--update)
+
+$(VENV)/docs: $(VENV)/made
+	$(BIN)/python -m pip install --quiet --group docs
+	touch $@
+
+docs: build $(VENV)/docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

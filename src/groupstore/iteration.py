@@ -88,7 +88,7 @@ class Face(Keyspace):
         return walk(self._group_pages(prefix), _itself)
 
     def get_split(self, group: str, key: str, separator: str) -> Iterator[str]:
-        """Iterate over the parts of a `str` value between `separator`s.
+        """Iterate over the parts of a `str` value that `separator` divides.
 
         Raises `NotFoundError`, `TypeError` for a `bytes` value and `ValueError` for an empty
         separator.
@@ -116,7 +116,9 @@ class Face(Keyspace):
         """Render a Jinja2 template with the group's live keys as its variables.
 
         Go's field form works too: `{{ .host }}`, `{{ index . "smtp-host" }}`. A missing variable
-        renders as `<no value>`, or with `strict` raises. Raises `TemplateError` with the line.
+        renders as `<no value>`, or with `strict` raises. Nothing is escaped. The template runs in
+        a sandbox, for at most a million steps and 16 MiB of output. Raises `TemplateError` with
+        the line.
         """
         # Here, not above: Jinja2 takes longer to import than all the rest.
         from groupstore.template import render  # noqa: PLC0415

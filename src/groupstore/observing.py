@@ -33,6 +33,7 @@ class OpenFace(Face):
 
         The watcher buffers up to `capacity` events and drops the newest ones beyond that; the
         writer never waits for it. What a transaction of another thread wrote before is not seen.
+        Raises `ValueError` for a `capacity` below 1.
         """
         if isinstance(capacity, bool) or not isinstance(capacity, int):
             raise TypeError(f"watch: capacity must be int, not {type(capacity).__name__}")
@@ -50,7 +51,9 @@ class OpenFace(Face):
     def on_change(self, callback: Callable[[Event], object]) -> Callable[[], None]:
         """Have `callback` called with each event, in the thread that writes, after each commit.
 
-        Returns an idempotent function that ends it. What the callback raises is logged.
+        Returns an idempotent function that ends it. Callbacks are called in order of registration,
+        with no lock held: they may read, write, watch and register, and those of different threads
+        may overlap. What one raises is logged by the logger `groupstore`.
         """
         if not callable(callback):
             raise TypeError(f"on_change: callback must be callable, not {callback!r}")

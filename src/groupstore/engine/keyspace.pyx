@@ -27,7 +27,10 @@ groupstore_routines = sqlite_routines()
 cdef class Keyspace(Writing):
 
     def add(self, group, key, value, *, ttl=None):
-        """Set `key` only where there is no live one; whether it was set."""
+        """Set `key` only where there is no live one; whether it was set. `ttl` as for `set`.
+
+        Of threads and processes that add the same key at once, one gets True.
+        """
         cdef str full = self.full_name(group, "add")
         cdef int64_t expires_at_ms
         cdef int64_t before_ms
@@ -80,7 +83,7 @@ cdef class Keyspace(Writing):
         """Set `key` to `value` only where its live value is `expected`; whether it was so.
 
         They are equal in type and content. `expected` None: only where there is no live key;
-        `value` None deletes the key.
+        `value` None deletes the key. `ttl` as for `set`.
         """
         cdef str full = self.full_name(group, "compare_and_set")
         cdef int64_t expires_at_ms

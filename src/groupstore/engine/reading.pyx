@@ -208,7 +208,7 @@ cdef class Reading:
         return max(expires_at_ms - now_ms(), 0) / 1000.0
 
     def get_many(self, group, keys):
-        """The live ones of `keys`, a `dict` in the order asked, from one snapshot."""
+        """The live ones of `keys`, an iterable: a `dict` in the order asked, from one snapshot."""
         cdef str full = self.full_name(group, "get_many")
         text_argument(full, "get_many", "group")
         cdef list asked = key_list(keys, "get_many")
@@ -420,7 +420,10 @@ cdef class Reading:
         ) != 0
 
     def count(self, group, *, prefix="", start=None, stop=None):
-        """How many live keys `group` holds, within the bounds given."""
+        """How many live keys `group` holds.
+
+        `prefix`, `start` (inclusive) and `stop` (exclusive) bound the keys that are counted.
+        """
         cdef str full = self.full_name(group, "count")
         cdef KeyRange keys = key_range(prefix, start, stop, "count")
         if not keys.first and keys.beyond is None:
@@ -433,7 +436,7 @@ cdef class Reading:
         return self.number(COUNT_GROUPS, names, None, None, "count_all")
 
     def groups(self, prefix=""):
-        """The names of the groups with live keys that start with `prefix`, in order."""
+        """The names of the groups with live keys that start with `prefix`, a `list` in order."""
         return listed(
             self.group_page(group_range(self._prefix, prefix, "groups"), ALL_ROWS, "groups")
         )

@@ -161,7 +161,7 @@ cdef class Watcher:
     Iterate it (`for` blocks, `async for` waits in the event loop), or `get()` one at a time.
     Iteration ends when the watcher is closed and empty. Leaving a `with` block closes it.
 
-    Made by `watch`. Attributes: `capacity`, `dropped` (events that did not fit), `closed`.
+    Made by `watch`.
     """
 
     def __cinit__(self, Ring ring not None):
@@ -169,14 +169,17 @@ cdef class Watcher:
 
     @property
     def capacity(self):
+        """The most events that are buffered, an `int`."""
         return self.ring.capacity
 
     @property
     def dropped(self):
+        """How many events did not fit and were dropped, since the watcher was made."""
         return self.ring.dropped
 
     @property
     def closed(self):
+        """Whether it takes no more events; what is buffered can still be read."""
         return self.ring.closed
 
     def close(self):

@@ -143,6 +143,9 @@ cdef class Writing(Reading):
         It expires after `ttl`, seconds (`int`, `float`) or a `timedelta`, rounded up to whole
         milliseconds; without one it never does, whatever was set before; `KEEP` leaves the
         expiry of a live key as it is.
+
+        Raises `TypeError` and `ValueError` for wrong arguments, a `ttl` that is not positive and
+        finite among them; `QuotaExceededError` where the key is new and the namespace is full.
         """
         cdef str full = self.full_name(group, "set")
         cdef int64_t expires_at_ms
@@ -163,7 +166,8 @@ cdef class Writing(Reading):
     def set_many(self, group, items, *, ttl=None):
         """Set every pair of `items`, a mapping or an iterable of pairs, in one transaction.
 
-        `ttl` as for `set`, one for all. Where one pair is wrong, none is set.
+        `ttl` as for `set`, one for all. Where one pair is wrong, or all of them would exceed the
+        quota, none is set, and what `set` raises is raised. Each key set is a `SET` event.
         """
         cdef str full = self.full_name(group, "set_many")
         cdef list pairs = pair_list(items)
@@ -240,7 +244,9 @@ cdef class Writing(Reading):
     def expire(self, group, key, ttl):
         """Have a live key expire after `ttl`, or never with None; its value stays.
 
-        Returns whether there was a live key. Reported as a `SET` with the unchanged value.
+        `ttl` is seconds (`int`, `float`) or a `timedelta`. Returns whether there was a live key.
+        Reported as a `SET` with the unchanged value. Raises `ValueError` for a `ttl` that is not
+        positive and finite, `TypeError` for `KEEP`.
         """
         cdef str full = self.full_name(group, "expire")
         cdef int64_t expires_at_ms
@@ -284,7 +290,7 @@ cdef class Writing(Reading):
         return sqlite3_changes64(writer.raw) != 0
 
     def pop(self, group, key, default=reading.MISSING):
-        """Remove `key` and return its value.
+        """Remove `key` and return its value, in one step: one of several callers gets it.
 
         Where there is no live key: `default`, or `NotFoundError` where none is given.
         """
@@ -342,7 +348,7 @@ cdef class Writing(Reading):
         return True
 
     def delete(self, group, key):
-        """Remove `key` from `group`; whether there was a live one."""
+        """Remove `key` from `group`; whether there was a live one, and so a `DELETE` event."""
         cdef str full = self.full_name(group, "delete")
         cdef bint removed
         cdef Connection writer
@@ -358,7 +364,10 @@ cdef class Writing(Reading):
         return removed
 
     def delete_many(self, group, keys):
-        """Remove `keys` from `group` in one transaction; how many live ones there were."""
+        """Remove `keys`, an iterable, from `group` in one transaction; how many were live.
+
+        Each of those is a `DELETE` event.
+        """
         cdef str full = self.full_name(group, "delete_many")
         cdef list listed = key_list(keys, "delete_many")
         cdef int64_t removed = 0
@@ -381,6 +390,7 @@ cdef class Writing(Reading):
         """Remove `group`; how many live keys it held.
 
         What has expired in it goes with it; a group of expired rows alone is left to the purge.
+        Reported as one `DELETE_GROUP` where a live key was removed.
         """
         cdef str full = self.full_name(group, "delete_group")
         return self.delete_groups(one_group(full), "delete_group")
@@ -424,7 +434,7 @@ cdef class Writing(Reading):
         return self._engine.stage(kind, full, local, None)
 
     def purge_expired(self):
-        """Remove the rows that have expired by now; how many there were.
+        """Remove the rows that have expired by now; how many there were. Each is a `DELETE`.
 
         They are removed a thousand at a time, so that other writers get their turn.
         """

@@ -115,8 +115,8 @@ class Journal:
 
         Empty text: every entry that is not archived, in commit order. A text that starts with
         SELECT, WITH or EXPLAIN is SQL, which may read every table of the store's file and do
-        nothing else; `parameters` bind its `:name`s. Anything else is Flux. With `archives`, which
-        SQL has no need of, entries that were archived are not left out.
+        nothing else; `parameters` bind its `:name` places. Anything else is Flux. With `archives`,
+        which SQL has no need of, entries that were archived are not left out.
 
         A row has the columns `entry_id`, `bucket_name`, `measurement`, `fields_json`,
         `tags_json`, `committed_at` and `archived_at` (Unix ms), and beside their JSON the decoded
