@@ -7,8 +7,10 @@ any other of those left had ended, and no pair of (operations done, state) is tr
 from __future__ import annotations
 
 import random
+import sys
 import time
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any, NamedTuple, Protocol
@@ -123,6 +125,17 @@ def call(store: Any, dice: random.Random, worker: int, number: int, keys: int) -
     return Operation(start, time.monotonic_ns(), name, key, arguments, answer)
 
 
+@contextmanager
+def switching_often() -> Iterator[None]:
+    """Threads take turns every 10 microseconds: a whole history fits into the usual 5 ms."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
 def record_threads(
     store: Any, seed: int, *, threads: int, operations: int, keys: int, first: int = 0
 ) -> list[Operation]:
@@ -137,13 +150,23 @@ def record_threads(
             histories[worker].append(call(store, dice, first + worker, number, keys))
 
     workers = [Thread(target=work, args=(worker,)) for worker in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with switching_often():
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
     history = [one for each in histories for one in each]
     assert len(history) == threads * operations
     return history
+
+
+_together: Any = None
+
+
+def start_together(barrier: Any) -> None:
+    """Have this process's histories begin with those of the others at `barrier`."""
+    global _together  # noqa: PLW0603
+    _together = barrier
 
 
 def record_process(
@@ -151,9 +174,8 @@ def record_process(
 ) -> list[Operation]:
     """What two threads of a process of its own did."""
     with groupstore.Store(path, purge_interval=None, busy_timeout=60, **options) as store:
-        return record_threads(
-            store, seed, threads=2, operations=operations, keys=keys, first=first
-        )
+        _together.wait()
+        return record_threads(store, seed, threads=2, operations=operations, keys=keys, first=first)
 
 
 class Block(NamedTuple):
@@ -196,10 +218,11 @@ def record_blocks(store: Any, seed: int, *, threads: int, blocks: int, keys: int
             histories[worker].append(Block(start, time.monotonic_ns(), reads, writes))
 
     workers = [Thread(target=work, args=(worker,)) for worker in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with switching_often():
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
     return [one for each in histories for one in each]
 
 

@@ -20,6 +20,7 @@ from linearizability import (
     record_blocks,
     record_process,
     record_threads,
+    start_together,
     unexplained_keys,
 )
 
@@ -59,7 +60,10 @@ def test_threads(tmp_path: Path, kind: str, seed: int) -> None:
 def test_processes(tmp_path: Path, kind: str, seed: int) -> None:
     """Each key's history by two threads in each of three processes is linearizable."""
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(3, mp_context=spawn) as pool:
+    together = spawn.Barrier(3)
+    with ProcessPoolExecutor(
+        3, mp_context=spawn, initializer=start_together, initargs=(together,)
+    ) as pool:
         for round in range(ROUNDS):
             path = tmp_path / f"{round}.db"
             running = [
