@@ -21,7 +21,7 @@ GROUP = "g"
 
 
 class Operation(NamedTuple):
-    """A call with its answer; nanoseconds of CLOCK_MONOTONIC, which all processes have in common."""
+    """A call with its answer; nanoseconds of CLOCK_MONOTONIC, common to all processes."""
 
     start: int
     end: int

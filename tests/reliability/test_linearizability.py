@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-import groupstore
 from linearizability import (
     GROUP,
     Block,
@@ -23,6 +21,8 @@ from linearizability import (
     start_together,
     unexplained_keys,
 )
+
+import groupstore
 
 SLOW = os.environ.get("GROUPSTORE_SLOW") == "1"
 ROUNDS = 100 if SLOW else 2
