@@ -15,7 +15,7 @@ SANITIZED_RUN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-fi
 	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED)
 
-.PHONY: help build demo test test-slow sanitize lint types bench bench-peers bench-compare instructions docs clean
+.PHONY: release-check sbom help build demo test test-slow sanitize lint types bench bench-peers bench-compare instructions docs clean
 
 help:
 	@echo "make demo       build, and load the metadata of every installed distribution into a store"
@@ -29,6 +29,7 @@ help:
 	@echo "make bench-compare REF=HEAD~5  this tree beside another revision (ROUNDS=20)"
 	@echo "make instructions  the hot calls' instructions against the stored ones (UPDATE=1 stores)"
 	@echo "make docs       the documentation site, into build/docs"
+	@echo "make release-check  version, changelog, sdist, metadata and licences before a release"
 	@echo "make build      the virtual environment, and the compiled modules in place"
 	@echo "make clean      remove what the others made"
 
@@ -101,6 +102,26 @@ $(VENV)/docs: $(VENV)/made
 
 docs: build $(VENV)/docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --fresh-env --quiet docs build/docs
+
+# TAG=v0.1.0 has the tag checked too.
+release-check: $(VENV)/made
+	$(BIN)/python -m pip install --quiet --group release
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	$(BIN)/python .ci/wheel_contents.py dist/*.whl
+	$(BIN)/python .ci/release_check.py dist/*.tar.gz $(TAG)
+
+# What a user gets with the package, in CycloneDX's form.
+sbom: $(VENV)/made
+	rm -rf build/sbom
+	$(PYTHON) -m venv build/sbom
+	build/sbom/bin/python -m pip install --quiet $$($(BIN)/python .ci/dependencies.py)
+	$(BIN)/python -m pip install --quiet --group release
+	mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/groupstore.cdx.json build/sbom/bin/python
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info $(ENGINE)/*.so

@@ -238,3 +238,32 @@ def test_modes_of_files(path: Path) -> None:
     finally:
         os.umask(before)
     assert modes == dict.fromkeys(("store.db", "store.db-shm", "store.db-wal"), 384)
+
+
+@pytest.mark.parametrize("first", ["", "import groupstore"], ids=["alone", "after the main one"])
+def test_subinterpreter(run: Run, first: str) -> None:
+    """Importing in a subinterpreter is an ImportError; a main one that came first is unharmed."""
+    run(
+        first
+        + '''
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+script = """
+try:
+    import groupstore
+except ImportError:
+    pass
+else:
+    raise SystemError
+"""
+interpreter = interpreters.create()
+failure = getattr(interpreters, "exec", interpreters.run_string)(interpreter, script)
+assert failure is None, failure
+if "groupstore" in globals():
+    with groupstore.Store() as store:
+        store.set("g", "k", "v")
+        assert store.get("g", "k") == "v"
+'''
+    )

@@ -11,53 +11,18 @@ SOURCE = Path(__file__).parents[1] / "src" / "groupstore"
 
 SUFFIXES = (".py", ".pyx", ".pxd")
 
-# From the top. A folder stands for its modules.
-LAYERS = [
-    ["__main__"],
-    ["command_line"],
-    ["command_line.app"],
-    [
-        *("command_line.bench", "command_line.entries", "command_line.journal"),
-        *("command_line.keeping", "command_line.listings", "command_line.transfer"),
-        "command_line.workspaces",
-    ],
-    ["command_line.rows", "command_line.stores"],
-    ["command_line.progress", "command_line.terminal"],
-    ["__init__"],
-    ["store"],
-    ["scope"],
-    ["observing"],
-    ["transaction"],
-    ["workspace.making", "workspace.recovery"],
-    ["workspace.workspace"],
-    ["workspace.importing", "workspace.exporting"],
-    ["workspace.live", "workspace.recording"],
-    ["workspace.buffer_file", "workspace.naming", "workspace.payload"],
-    ["workspace.file_format", "workspace.json_stream", "workspace"],
-    ["journal.journal"],
-    ["journal.query", "journal.compaction", "journal.examination"],
-    ["journal.archive", "journal.recorded", "journal.spool"],
-    ["journal.entry", "journal.rows", "journal"],
-    ["journal.room"],
-    ["dump", "load", "data_folder"],
-    ["group", "iteration", "template", "maintenance", "backup", "purge", "checkpoint", "forking"],
-    ["opening"],
-    ["file_lock"],
-    ["schema", "dump_file", "guarded_sql"],
-    ["file_system", "snapshot", "progress", "json_values"],
-    ["folder"],
-    ["engine.keyspace"],
-    ["engine.writing"],
-    ["engine.reading"],
-    ["engine.quota", "engine.engine"],
-    ["engine.connection", "engine.dispatch", "engine.key_range"],
-    ["engine.watcher", "engine.statement", "engine.cache"],
-    ["engine.wal_index"],
-    ["engine.event", "engine.sqlite", "engine.expiry", "engine.argument", "engine.lock"],
-    ["engine"],
-    ["config", "event", "key_value"],
-    ["errors"],
-]
+MAP = Path(__file__).parents[1] / "CONTRIBUTING.md"
+
+
+def _layers() -> list[list[str]]:
+    """The map in CONTRIBUTING.md, from the top. A folder stands for its modules."""
+    text = MAP.read_text(encoding="utf-8")
+    block = re.search(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    return [line.split(", ") for line in block[1].splitlines()]
+
+
+LAYERS = _layers()
 
 
 def layer(module: str) -> int:
@@ -67,7 +32,7 @@ def layer(module: str) -> int:
             if module in modules:
                 return index
         if "." not in module:
-            raise LookupError(f"{module} stands in no layer: add it to LAYERS")
+            raise LookupError(f"{module} stands in no layer: add it to the map in CONTRIBUTING.md")
         module = module.rpartition(".")[0]
 
 

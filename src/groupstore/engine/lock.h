@@ -5,10 +5,11 @@
 #define GROUPSTORE_LOCK_H
 
 #include <Python.h>
+#include <string.h>
 
 #ifdef Py_GIL_DISABLED
 typedef PyMutex brief_lock;
-static inline void brief_init(brief_lock *lock) { *lock = (PyMutex){0}; }
+static inline void brief_init(brief_lock *lock) { memset(lock, 0, sizeof *lock); }
 static inline void brief_acquire(brief_lock *lock) { PyMutex_Lock(lock); }
 static inline void brief_release(brief_lock *lock) { PyMutex_Unlock(lock); }
 #else

@@ -15,6 +15,18 @@ cdef extern from "sqlite_entry.h":
     void *const *groupstore_entry_routines
 
 
+cdef extern from "Python.h":
+    ctypedef struct PyInterpreterState:
+        pass
+    PyInterpreterState *PyInterpreterState_Get() noexcept
+    PyInterpreterState *PyInterpreterState_Main() noexcept
+
+
+# APSW, and the hooks around fork, are the process's: one interpreter's only.
+if PyInterpreterState_Get() != PyInterpreterState_Main():
+    raise ImportError("groupstore: not in a subinterpreter: import it in the main interpreter")
+
+
 def _load_routines():
     """Load this module into APSW's SQLite as an extension, which hands over the function table.
 

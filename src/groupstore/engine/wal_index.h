@@ -31,7 +31,7 @@ struct database_file { const file_methods *methods; };
 
 /* Other processes write what `at` points to, and other threads what `sample` does. */
 #ifdef _MSC_VER
-#include <intrin.h>
+#include <windows.h>
 #define LOAD_WORD(from) (*(volatile const uint64_t *)(from))
 #define STORE_WORD(to, value) (*(volatile uint64_t *)(to) = (value))
 #define BARRIER() MemoryBarrier()
