@@ -69,6 +69,9 @@ cdef class Dispatcher:
         cdef Ring ring
         cdef str name
         for event in events:
+            if event is None:
+                # Taken back when there was no memory to take it out.
+                continue
             local = None
             for ring in self.everywhere:
                 offer(ring, event, wakes)
@@ -95,6 +98,8 @@ cdef class Dispatcher:
         cdef Registration entry
         interrupt = None
         for event in events:
+            if event is None:
+                continue
             for entry in self.callbacks:
                 callback = entry.callback
                 # None: an earlier callback has taken it out.

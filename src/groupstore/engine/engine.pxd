@@ -161,6 +161,8 @@ cdef class Engine:
     cdef Connection open_bracket(self, bint several, str verb)
     cdef int finish(self, Connection connection) except -1
     cdef int abandon(self, Connection connection) except -1
+    cdef int unstage(self, Py_ssize_t before) noexcept
+    cdef list deliver_staged(self, list wakes)
     cdef int undo_bracket(self, Connection writer) except -1
     cdef int stage(self, Kind kind, str group, str key, object value) except -1
     cdef int note_change(self, object change, Py_ssize_t keys) except -1

@@ -152,15 +152,20 @@ cdef class Block:
         if engine.read_only:
             raise ReadOnlyError(f"transaction: {engine.path} was opened read-only")
         connection = engine.begin_alone(None, True, "transaction")
+        try:
+            if connection.hold & TURN:
+                engine.owner_task = running_task()
+            engine.blocks.append(self)
+        except BaseException:
+            engine.abandon(connection)
+            raise
         if connection.hold & TURN:
-            engine.owner_task = running_task()
             # Nobody commits while the block is open, so readers need not be wary till its end.
             engine.cache.adopt()
             engine.cache.end_commit()
         self.thread = current_thread()
         self.native_thread = PyThread_get_thread_ident()
         self.staged_before = engine.staged_before
-        engine.blocks.append(self)
         engine.busy_with = None
         engine.leave_sqlite()
         self.state = OPEN
@@ -239,7 +244,7 @@ cdef class Block:
             block = engine.blocks.pop()
             engine.writer.run(ROLLBACK_TO, "rollback")
             engine.writer.run(RELEASE, "rollback")
-            del engine.staged[block.staged_before:]
+            engine.unstage(block.staged_before)
             engine.changes_known = False
             block.state = ENDED
         return 0
@@ -250,7 +255,7 @@ cdef class Block:
             self.end_inner()
             if failed:
                 engine.writer.run(ROLLBACK_TO, "rollback")
-                del engine.staged[self.staged_before:]
+                engine.unstage(self.staged_before)
                 engine.changes_known = False
             engine.writer.run(RELEASE, "commit")
             engine.blocks.pop()
@@ -278,9 +283,11 @@ cdef class Block:
             raise
         finally:
             if failed:
-                engine.staged = []
-            self.bury_blocks()
-            engine.release()
+                engine.unstage(0)
+            try:
+                self.bury_blocks()
+            finally:
+                engine.release()
         return 0
 
     cdef int bury_blocks(self) except -1:
@@ -299,7 +306,7 @@ cdef class Block:
             engine.blocks.remove(self)
             self.state = ENDED
             return 0
-        engine.staged = []
+        engine.unstage(0)
         engine.enter_sqlite("rollback")
         self.bury_blocks()
         engine.release()
@@ -485,21 +492,23 @@ cdef class Engine:
         What was staged is put into the watchers' rings before, for the order, and the callbacks
         are called after it.
         """
-        wakes = []
-        events, self.staged = self.staged, []
+        cdef list wakes = None
+        cdef list events = None
         cdef bint has_grown = self.watch_log()
-        self.forget_changes()
         try:
-            if events:
-                self.dispatcher.deliver(events, wakes)
+            self.forget_changes()
+            if self.staged:
+                wakes = []
+                events = self.deliver_staged(wakes)
         finally:
             self.leave_sqlite()
             self.busy_with = None
             self.give_turn()
         if has_grown:
+            wakes = wakes or []
             wakes.append(self.on_log_growth)
         if events or wakes:
-            self.announce(events, wakes)
+            self.announce(events or [], wakes)
         return 0
 
     cdef int announce(self, list events, list wakes) except -1:
@@ -661,9 +670,11 @@ cdef class Engine:
     cdef int give_back(self, Connection connection) except -1:
         connection.settle()
         if connection.hold == 0:
-            if not self.keep_idle(connection):
-                connection.close()
-            self.leave_sqlite()
+            try:
+                if not self.keep_idle(connection):
+                    connection.close()
+            finally:
+                self.leave_sqlite()
             return 0
         self.busy_with = None
         self.leave_sqlite()
@@ -758,9 +769,9 @@ cdef class Engine:
     cdef int finish(self, Connection writer) except -1:
         """Commit what was done since `begin`, and tell those who watch."""
         writer.settle()
-        writer.count_rows()
         if writer.hold & BRACKET:
             try:
+                writer.count_rows()
                 writer.run(RELEASE if writer.hold & (JOINED | SHARING) else COMMIT, "commit")
             except BaseException:
                 self.abandon(writer)
@@ -777,10 +788,11 @@ cdef class Engine:
     cdef int abandon(self, Connection writer) except -1:
         """Undo what was done since `begin`."""
         writer.settle()
-        del self.staged[self.staged_before:]
+        self.unstage(self.staged_before)
         self.changes_known = False
-        if writer.failed and self.cache.is_alone:
-            # There is no header that would tell what became of the commit.
+        if self.cache.is_alone and (writer.failed or not writer.hold & BRACKET):
+            # There is no header that would tell what became of the commit: a statement by itself
+            # may have been committed before memory ran out, say.
             self.cache.forget_all()
         try:
             writer.count_rows()
@@ -799,6 +811,18 @@ cdef class Engine:
                 self.release()
         return 0
 
+    cdef int unstage(self, Py_ssize_t before) noexcept:
+        """Drop the events that were noted since there were `before`; allocates nothing."""
+        cdef Py_ssize_t index
+        for index in range(before, len(self.staged)):
+            self.staged[index] = None
+        try:
+            del self.staged[before:]
+        except MemoryError:
+            # Those left are passed over.
+            pass
+        return 0
+
     cdef int undo_bracket(self, Connection writer) except -1:
         try:
             writer.run(ROLLBACK_TO, "rollback")
@@ -814,8 +838,9 @@ cdef class Engine:
 
     cdef int open_batch(self, str verb) except -1:
         """Begin a transaction for this call and those that wait for the turn."""
-        cdef Batch batch = Batch()
+        cdef Batch batch
         try:
+            batch = Batch()
             self.writer.run(BEGIN_WRITE, verb)
         except BaseException:
             self.writer.settle()
@@ -846,9 +871,15 @@ cdef class Engine:
         Who has failed stays as well: what he has seen of the others' writes is not yet committed.
         """
         cdef Batch batch = self.batch
-        cdef list own = self.staged[self.staged_before:] if succeeded else []
+        cdef list own = None
         cdef bint others_wait = atomic_get(&self.waiting) > 0
-        cdef list wakes = []
+        cdef list wakes = None
+        if succeeded and len(self.staged) > self.staged_before:
+            try:
+                own = self.staged[self.staged_before:]
+            except MemoryError:
+                # The callbacks are not called; the commit must go on.
+                _logger.error("on_change: no memory for the events of %s", verb)
         try:
             if (others_wait or batch.members < self.expected_members) and (
                 not atomic_get(&self.suspended) and self.writer.in_transaction()
@@ -901,7 +932,7 @@ cdef class Engine:
         What keeps it from being committed is left in `batch.error`, for each of its members.
         """
         cdef Batch batch = self.batch
-        cdef list wakes = []
+        cdef list wakes = None
         self.expected_members = batch.members
         self.busy_with = "commit"
         try:
@@ -913,23 +944,33 @@ cdef class Engine:
         except BaseException as error:
             batch.error = error
             see_later(error)
-            self.staged = []
+            self.unstage(0)
             if self.cache.is_alone:
                 self.cache.forget_all()
             if self.writer.in_transaction():
                 self.writer.run(ROLLBACK, "rollback")
         finally:
             self.writer.settle()
-            events, self.staged = self.staged, []
-            self.forget_changes()
-            if self.watch_log():
-                wakes.append(self.on_log_growth)
-            self.dispatcher.deliver(events, wakes)
-            self.batch = None
-            self.busy_with = None
-            self.give_turn()
-            PyThread_release_lock(batch.gate)
+            try:
+                wakes = []
+                self.forget_changes()
+                if self.watch_log():
+                    wakes.append(self.on_log_growth)
+                self.deliver_staged(wakes)
+            finally:
+                self.batch = None
+                self.busy_with = None
+                self.give_turn()
+                PyThread_release_lock(batch.gate)
         return wakes
+
+    cdef list deliver_staged(self, list wakes):
+        """Put what was noted into the watchers' rings, and return it."""
+        cdef list events = self.staged
+        if events:
+            self.staged = []
+            self.dispatcher.deliver(events, wakes)
+        return events
 
     cdef int stage(self, Kind kind, str group, str key, object value) except -1:
         """Note an event, to be delivered when what it tells of is committed."""
@@ -976,6 +1017,8 @@ cdef class Engine:
 
     cdef int forget_changes(self) except -1:
         if self.changes:
+            # Until there is a new list: what is in the old one must not be taken for new.
+            self.changes_known = False
             self.changes = []
         self.changed_keys = 0
         self.changes_known = True
@@ -1217,7 +1260,11 @@ cdef class _Writing(_Lending):
     def __enter__(self):
         self.block = Block(self.engine)
         self.block.enter()
-        self.engine.enter_sqlite(self.attempted)
+        try:
+            self.engine.enter_sqlite(self.attempted)
+        except BaseException:
+            self.block.leave(True)
+            raise
         self.engine.lend(1)
         return self.engine.writer.apsw
 
