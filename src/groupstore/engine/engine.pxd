@@ -105,8 +105,10 @@ cdef class Engine:
     cdef long waiting
     # Called where the log has grown enough to be worth a checkpoint.
     cdef public object on_log_growth
-    # How far it grows between two checkpoints; twice as much is long.
+    # How far it grows between two checkpoints, and from when on its end is copied while nobody
+    # writes, so that it can begin anew.
     cdef int checkpoint_frames
+    cdef int long_frames
     # How long the log was after the last checkpoint, in frames.
     cdef int checkpointed_frames
     cdef public bint checkpoint_is_due

@@ -356,9 +356,10 @@ cdef class Engine:
         self.cache = Cache(self.config.cache_size, not self.shared)
         # In memory there is nobody who could have put a trigger there.
         self.cache.triggers_known = self.path == ":memory:"
-        self.checkpoint_frames = (
-            DURABLE_CHECKPOINT_FRAMES if self.config.durability == "full" else CHECKPOINT_FRAMES
-        )
+        self.checkpoint_frames = CHECKPOINT_FRAMES
+        self.long_frames = 2 * CHECKPOINT_FRAMES
+        if self.config.durability == "full":
+            self.checkpoint_frames = self.long_frames = DURABLE_CHECKPOINT_FRAMES
         self.shares_commits = self.path != ":memory:" and self.config.durability == "full"
         if self.path != ":memory:":
             status = os.stat(self.path)
@@ -1047,16 +1048,15 @@ cdef class Engine:
         copied can it begin anew. Where a reader, or another process, is in the way, nobody waits
         for it.
         """
-        cdef int long_frames = 2 * self.checkpoint_frames
         # Where it fails, the next one is due when the log has grown by as much again.
         self.checkpointed_frames = self.cache.last_commit.frames
         try:
             with self.read("checkpoint") as connection:
                 frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                if long_frames <= frames == copied:
+                if self.long_frames <= frames == copied:
                     # Once more, as it is quick now, lest the writers wait for long.
                     frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if long_frames <= frames:
+            if self.long_frames <= frames:
                 if copied > frames - self.checkpoint_frames:
                     frames = self.finish_checkpoint()
             self.checkpointed_frames = frames
