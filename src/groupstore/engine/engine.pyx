@@ -66,9 +66,10 @@ cdef enum:
     # How long a batch waits for the writers that the last one makes it expect: less than the disk
     # takes, and only where there were several just now.
     BATCH_PAUSE_US = 200
-    # A checkpoint each 16 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
-    # beside it meet a busy disk more than once in a thousand commits.
-    CHECKPOINT_FRAMES = 4000
+    # A checkpoint each 8 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
+    # beside it meet a busy disk more than once in a thousand commits; with 16 the log passed 64
+    # where the checkpoint's thread had to wait for a processor.
+    CHECKPOINT_FRAMES = 2000
     # Where each commit waits for the disk, that is no matter, but the file's growth is: until the
     # log is used anew, each sync has the file system write the new length too.
     DURABLE_CHECKPOINT_FRAMES = 1000
