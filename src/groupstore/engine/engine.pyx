@@ -75,6 +75,8 @@ cdef enum:
     DURABLE_CHECKPOINT_FRAMES = 1000
     # Connections that are kept for the next readers: each has a page cache, and three files open.
     MOST_IDLE = 16
+    # How much, 16 MiB, they may be held up for. More is copied beside them first.
+    MOST_HELD_FRAMES = 4000
     CHECKPOINT_ATTEMPTS = 20
     # Beyond so many changed keys in one transaction it is cheaper to fill the cache anew.
     MOST_CHANGES = 20_000
@@ -1058,7 +1060,7 @@ cdef class Engine:
                     # Once more, as it is quick now, lest the writers wait for long.
                     frames, copied = connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             if self.long_frames <= frames:
-                if copied > frames - self.checkpoint_frames:
+                if copied > frames - MOST_HELD_FRAMES:
                     frames = self.finish_checkpoint()
             self.checkpointed_frames = frames
         finally:
