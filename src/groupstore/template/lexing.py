@@ -1,11 +1,11 @@
 """Templates to tokens: Jinja2's lexer, with text kept byte for byte and lexing bounded."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from jinja2 import Environment
 from jinja2.exceptions import TemplateSyntaxError
-from jinja2.lexer import Failure, Lexer, _Rule
+from jinja2.lexer import Failure, Lexer, Token, _Rule
 
 from groupstore.template import go_form
 from groupstore.template.limits import (
@@ -95,6 +95,19 @@ class TemplateLexer(Lexer):
             raise TemplateSyntaxError(f"more than {LINES:,} lines", LINES)
         tokens = super().tokeniter(_hide_returns(source), name, filename, state)
         return go_form.translated(_bounded(tokens))
+
+    def wrap(
+        self,
+        stream: Iterable[tuple[int, str, str]],
+        name: str | None = None,
+        filename: str | None = None,
+    ) -> Iterator[Token]:
+        """All tokens at once: the parser may be at the end of Python's stack where it takes one.
+
+        A generator that can't be resumed there can't be closed either, and CPython 3.12 says so
+        on standard error.
+        """
+        return iter(list(super().wrap(stream, name, filename)))
 
 
 def _plain_escape(match: re.Match[str]) -> str:
