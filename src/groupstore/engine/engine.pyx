@@ -1126,7 +1126,11 @@ cdef class Engine:
             atomic_set(&self.closed, 1)
             return True
         self.refuse_in_transaction("close")
-        self.take_turn("close")
+        try:
+            self.take_turn("close")
+        except StoreClosedError:
+            # By another thread, which this one waited for.
+            return False
         if atomic_get(&self.closed):
             self.give_turn()
             return False
