@@ -6,6 +6,7 @@ import faulthandler
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import textwrap
@@ -53,6 +54,12 @@ LARGE = groupstore.Quota(max_keys=1_000_000, max_groups=100_000)
 SEED = int(
     os.environ.get("GROUPSTORE_SEED") or (random.SystemRandom().getrandbits(32) if SLOW else 1)
 )
+
+
+def pytest_configure() -> None:
+    """Have processes that tests start take SIGINT, which a shell's background job ignores."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> str:
