@@ -413,3 +413,20 @@ def test_tables_on_a_terminal(path: Path) -> None:
     assert b"group" in printed
     assert b"keys" in printed
     assert b"\x1b" not in printed
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a POSIX shell's redirections")
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("groups FILE >&-", b"groupstore: standard output is closed\n"),
+        ("set FILE g k - <&-", b"groupstore: standard input is closed\n"),
+        ("load FILE - <&-", b"groupstore: standard input is closed\n"),
+        ("get FILE none none 2>&-", b""),
+    ],
+)
+def test_closed_streams(path: Path, line: str, said: bytes) -> None:
+    """A standard stream that is closed is told in a line, where there is one to tell it by."""
+    command = f'"{sys.executable}" -m groupstore {line.replace("FILE", str(path))}'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, b"", said)

@@ -65,6 +65,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: it failed, nothing was found, or there are problems. 2: it was called wrongly.
     130: interrupted.
     """
+    # A shell's `>&-` leaves None.
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    if sys.stdout is None:
+        return _fail("standard output is closed")
     # Where the locale's encoding lacks a character.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import Annotated
 
 import typer
 
 from groupstore.command_line.rows import value_fields, write_json
 from groupstore.command_line.stores import AsJson, File, Group, Namespace, face, reading, writing
-from groupstore.command_line.terminal import write_value
+from groupstore.command_line.terminal import read_input, write_value
 from groupstore.config import KEEP
 
 Key = Annotated[str, typer.Argument(help="The key.", show_default=False)]
@@ -52,7 +51,7 @@ def set_value(
     if keep_ttl and ttl is not None:
         raise typer.BadParameter("--ttl and --keep-ttl exclude each other")
     # Arguments have what is no UTF-8 as surrogates.
-    content = sys.stdin.buffer.read() if value == "-" else os.fsencode(value)
+    content = read_input() if value == "-" else os.fsencode(value)
     with writing(file, makes=True) as store:
         face(store, namespace).set(
             group,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
@@ -11,7 +10,7 @@ import typer
 
 from groupstore.command_line.rows import write_csv, write_json_array, write_table
 from groupstore.command_line.stores import AsJson, File, reading, writing
-from groupstore.command_line.terminal import write_line
+from groupstore.command_line.terminal import read_input, write_line
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d+)([smhdw])")
@@ -36,7 +35,7 @@ def query(
     """Query the journal; without a text, every entry that is not archived."""
     if json and csv:
         raise typer.BadParameter("--json and --csv exclude each other")
-    given = sys.stdin.read() if text == "-" else text
+    given = read_input().decode() if text == "-" else text
     bound = dict(map(_parameter, parameters or ()))
     with reading(file) as store:
         rows = store.journal.iter_query(given, timeout=timeout, archives=archives, **bound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import BinaryIO
 
 _BLANKS = frozenset("\n\t")
 
@@ -46,3 +47,15 @@ def write_line(text: str, *, ends_with_nul: bool = False) -> None:
         sys.stdout.buffer.write(f"{text}{chr(0) if ends_with_nul else chr(10)}".encode())
     else:
         print(printable(text))
+
+
+def read_input() -> bytes:
+    """All of standard input. Raises `ValueError` where it is closed."""
+    return input_stream().read()
+
+
+def input_stream() -> BinaryIO:
+    """Standard input, as bytes."""
+    if sys.stdin is None:
+        raise ValueError("standard input is closed")
+    return sys.stdin.buffer

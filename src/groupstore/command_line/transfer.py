@@ -14,6 +14,7 @@ import typer
 
 from groupstore.command_line.progress import bar
 from groupstore.command_line.stores import File, Namespace, face, reading, writing
+from groupstore.command_line.terminal import input_stream
 
 _ENDINGS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 """By the first bytes: https://www.rfc-editor.org/rfc/rfc1952, https://www.rfc-editor.org/rfc/rfc8878"""
@@ -61,7 +62,7 @@ def _temporary_folder() -> Iterator[str]:
 
 def _spooled(folder: str) -> str:
     """A file with the content of standard input, named after its compression."""
-    stream = sys.stdin.buffer
+    stream = input_stream()
     beginning = stream.read(4)
     ending = next((end for magic, end in _ENDINGS.items() if beginning.startswith(magic)), "")
     path = os.path.join(folder, f"dump.jsonl{ending}")  # noqa: PTH118
