@@ -103,6 +103,9 @@ cdef class Engine:
     cdef readonly Py_ssize_t commits
     # How many threads wait for the turn.
     cdef long waiting
+    # Whether the checkpoint's thread, and which that is, is to have the turn next.
+    cdef long reserved
+    cdef uint64_t reserved_by
     # Called where the log has grown enough to be worth a checkpoint.
     cdef public object on_log_growth
     # How far it grows between two checkpoints, and from when on its end is copied while nobody
@@ -130,6 +133,7 @@ cdef class Engine:
     cdef int wait_at_entrance(self, str verb) except -1
     cdef int wait_until_empty(self) except -1
     cdef bint is_reentered(self) except -1
+    cdef int make_way(self) noexcept
     cdef int await_turn(self, str verb) except -1
     cdef int release(self) except -1
     cdef int announce(self, list events, list wakes) except -1

@@ -59,6 +59,8 @@ cdef enum:
     # How long a wait for the turn goes without looking for signals and a closed store.
     WAIT_SLICE_US = 50_000
     NAP_US = 200
+    # How many naps, 20 ms, a writer lets pass for the checkpoint's thread.
+    MOST_NAPS = 100
     # How often the file is looked for under its name.
     LOOK_MS = 500
     # How long those who wait for a commit wait before they look whether somebody is about to do it.
@@ -457,6 +459,8 @@ cdef class Engine:
 
     cdef bint await_and_take_turn(self, str verb) except -1:
         """Take the turn; whether that took a wait for another thread."""
+        if atomic_get(&self.reserved):
+            self.make_way()
         if self.take_turn_at_once():
             return False
         atomic_add(&self.waiting, 1)
@@ -465,6 +469,19 @@ cdef class Engine:
         finally:
             atomic_add(&self.waiting, -1)
         return True
+
+    cdef int make_way(self) noexcept:
+        """Let the checkpoint's thread have the turn first, for a while.
+
+        A writer that takes the turn again as soon as it has given it back leaves none to others.
+        """
+        cdef int naps = 0
+        while atomic_get(&self.reserved) and naps < MOST_NAPS and (
+            self.reserved_by != current_thread()
+        ):
+            nap()
+            naps += 1
+        return 0
 
     cdef int await_turn(self, str verb) except -1:
         cdef double remaining_s = self.config.busy_timeout
@@ -1072,7 +1089,13 @@ cdef class Engine:
         The turn keeps out this process's writers, and SQLite's lock those of others. Where they
         keep that, they are asked for it a few times only.
         """
-        cdef Connection writer = self.begin_alone(None, False, "checkpoint")
+        cdef Connection writer
+        self.reserved_by = current_thread()
+        atomic_set(&self.reserved, 1)
+        try:
+            writer = self.begin_alone(None, False, "checkpoint")
+        finally:
+            atomic_set(&self.reserved, 0)
         frames = self.cache.last_commit.frames
         try:
             for _ in range(CHECKPOINT_ATTEMPTS):
@@ -1234,6 +1257,7 @@ cdef class Engine:
         self.expected_members = 0
         atomic_set(&self.waiting, 0)
         self.checkpoint_is_due = False
+        atomic_set(&self.reserved, 0)
         self.is_new_child = True
         self.dispatcher.after_fork()
         atomic_set(&self.inside, 0)
