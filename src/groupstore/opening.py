@@ -23,7 +23,7 @@ _T = TypeVar("_T")
 _READ_WRITE = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOMUTEX
 _READ_ONLY = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_NOMUTEX
 
-_LONGEST_LOG_BYTES = 64 * 1024 * 1024
+_LONGEST_LOG_BYTES = 32 * 1024 * 1024
 
 # By measurement, docs/benchmarks.md: with SQLite's 2 MB gets ask the system for pages.
 _PAGE_CACHE_KIB = 8000
