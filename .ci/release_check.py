@@ -11,7 +11,12 @@ from importlib import metadata
 from pathlib import Path
 
 # The EUPL-1.2 lets itself be used with all of these; its appendix and article 5.
-FREE = re.compile(r"\b(any-OSI|Apache|BSD|EUPL|ISC|MIT|MPL|PSF|Python-2\.0|zlib)\b", re.IGNORECASE)
+# An expression of several has to be looked at.
+FREE = re.compile(
+    r"^(?:License :: OSI Approved :: )?(?:The )?"
+    r"(any-OSI|Apache|BSD|EUPL|ISC|MIT|MPL|PSF|Python-2\.0|zlib)\b(?!.* (?:AND|OR|WITH) )",
+    re.IGNORECASE,
+)
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
 version = project["version"]
@@ -21,10 +26,13 @@ text = Path("src/groupstore/__init__.py").read_text(encoding="utf-8")
 if f'__version__ = "{version}"' not in text:
     problems.append(f"groupstore.__version__ is not {version}, as pyproject.toml has it")
 heading = re.search(r"^## (.+)$", Path("CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-if heading is None or not heading[1].startswith(version):
+if heading is None or heading[1].partition(", ")[0] != version:
     problems.append(f"the changelog does not begin with {version}")
-if len(sys.argv) > 2 and sys.argv[2] != f"v{version}":
-    problems.append(f"the tag {sys.argv[2]} is not v{version}")
+if len(sys.argv) > 2:
+    if sys.argv[2] != f"v{version}":
+        problems.append(f"the tag {sys.argv[2]} is not v{version}")
+    if heading is None or not re.fullmatch(r".+, \d{4}-\d{2}-\d{2}", heading[1]):
+        problems.append("the changelog does not begin with the day of this release")
 
 with tarfile.open(sys.argv[1]) as sdist:
     held = {name.partition("/")[2] for name in sdist.getnames()}

@@ -85,7 +85,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _fail(error.format_message(), error.exit_code)
     except typer.Abort:
         return 130
-    except (StoreError, OSError, ValueError, TypeError) as error:
+    except (StoreError, OSError, ValueError, TypeError, OverflowError) as error:
         _drop_output()
         return _fail(str(error))
     return code if isinstance(code, int) else 0

@@ -53,6 +53,8 @@ def _parameter(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
     if not separator:
         raise typer.BadParameter(f"--parameter {text}: NAME=VALUE is expected")
+    if name in ("timeout", "archives"):
+        raise typer.BadParameter(f"--parameter {text}: a parameter cannot have this name")
     return name, value
 
 
@@ -80,7 +82,10 @@ def compact(
 def _time(text: str) -> datetime | timedelta:
     age = _DURATION.fullmatch(text)
     if age is not None:
-        return timedelta(**{_UNITS[age[2]]: int(age[1])})
+        try:
+            return timedelta(**{_UNITS[age[2]]: int(age[1])})
+        except OverflowError:
+            raise typer.BadParameter(f"--before {text}: this is before all time") from None
     try:
         time = datetime.fromisoformat(text)
     except ValueError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
@@ -78,6 +79,11 @@ def write_table(rows: Iterable[Row], columns: Sequence[str] | None = None) -> No
 
 
 def _encode(row: Row) -> str:
+    # SQL knows infinities, JSON does not: null, as with jq.
+    row = {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in row.items()
+    }
     # Not ASCII alone: a key in Greek is to be read. Lone surrogates cannot be in a store.
     text = json.dumps(row, ensure_ascii=False, default=_unencodable)
     if is_terminal() and not text.isprintable():

@@ -15,6 +15,7 @@ import typer
 from groupstore.command_line.progress import bar
 from groupstore.command_line.stores import File, Namespace, face, reading, writing
 from groupstore.command_line.terminal import input_stream
+from groupstore.errors import StoreError
 
 _ENDINGS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
 """By the first bytes: https://www.rfc-editor.org/rfc/rfc1952, https://www.rfc-editor.org/rfc/rfc8878"""
@@ -50,8 +51,14 @@ def load(
     """Set all that a dump holds, or nothing; in a new file where there is none yet."""
     with _temporary_folder() as folder, bar("load") as progress:
         path = _spooled(folder) if source == "-" else source
-        with writing(file, makes=True) as store:
-            face(store, namespace).load(path, progress)
+        try:
+            with writing(file, makes=True) as store:
+                face(store, namespace).load(path, progress)
+        except StoreError as error:
+            if source != "-":
+                raise
+            # The temporary file means nothing to anybody.
+            raise type(error)(str(error).replace(path, "standard input")) from error
 
 
 @contextmanager
