@@ -21,7 +21,7 @@ NO_VALUE = (1, 1.5, True, bytearray(b"x"), memoryview(b"x"), ["x"], {}, object()
 NO_TIME = ("1", b"1", [], 1j, object())
 NO_TIME_TO_LIVE = (
     0, -1, 0.0, -0.0, -0.5, math.nan, math.inf, -math.inf, 1e300, 2**63, -(2**63), 10**400,
-    timedelta(0), timedelta(microseconds=-1), timedelta.min,
+    timedelta(days=-1), timedelta(microseconds=-1), timedelta.min,
 )  # fmt: skip
 NO_INTEGER = (None, 1.0, True, "1", b"1", [])
 BEYOND_64_BITS = (2**63, -(2**63) - 1, 10**400)
@@ -316,7 +316,7 @@ PATH_TAKERS: dict[str, Callable[[groupstore.Store, Any], object]] = {
     "backup": lambda store, path: store.backup(path),
     "dump": lambda store, path: store.dump(path),
     "load": lambda store, path: store.load(path),
-    "compact": lambda store, path: store.journal.compact(timedelta(0), output=path),
+    "compact": lambda store, path: store.journal.compact(timedelta(days=-1), output=path),
     "read_archive": lambda store, path: groupstore.read_archive(path),
     "recover_workspaces": lambda store, path: store.recover_workspaces(path),
     "import_file": lambda store, path: store.workspace("job").import_file(path),

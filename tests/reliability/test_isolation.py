@@ -133,7 +133,7 @@ def test_modes_under_a_umask(tmp_path: Path, umask: int) -> None:
             workspace = store.workspace("w")
             workspace.put("kind", {})
             store.journal.append("m")
-            store.journal.compact(before=timedelta(0))
+            store.journal.compact(before=timedelta(days=-1))
             store.backup(top / "copy.db")
             store.dump(top / "dump.jsonl")
             workspace.close()
