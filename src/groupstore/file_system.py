@@ -201,11 +201,13 @@ def _look_up(path: str, attempted: str) -> tuple[str, os.stat_result | None]:
     """The absolute path of what is, or may become, a regular file, and what is there now."""
     if path.endswith((os.sep, os.altsep or os.sep)):
         raise StorageError(f"{attempted}: {path}: the name of a folder, not of a file")
+    status = None
     try:
         real_path = os.path.realpath(path)
         folder, _ = os.path.split(real_path)
         os.stat(folder)
-        status = os.stat(real_path) if os.path.lexists(real_path) else None
+        with suppress(FileNotFoundError):
+            status = os.stat(real_path)
     except OSError as error:
         raise storage_error(error, attempted, path) from error
     if status is not None and not stat.S_ISREG(status.st_mode):

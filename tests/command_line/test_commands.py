@@ -107,11 +107,11 @@ def test_set(command: Command, tmp_path: Path) -> None:
     ("arguments", "stdin", "code"),
     [
         (["g", "k", "-"], b"\xff", 1),
-        (["g", "k", "v", "--ttl", "0"], b"", 1),
+        (["g", "k", "v", "--ttl", "0"], b"", 2),
         (["g", "k", "v", "--ttl", "soon"], b"", 2),
         (["g", "k", "v", "--ttl", "1", "--keep-ttl"], b"", 2),
         (["g", "k"], b"", 2),
-        (["g", "k", "v", "--namespace", "a:b"], b"", 1),
+        (["g", "k", "v", "--namespace", "a:b"], b"", 2),
     ],
 )
 def test_set_refuses(
@@ -122,6 +122,27 @@ def test_set_refuses(
     assert (done.code, done.out, done.error.count("\n")) == (code, b"", 1)
     assert done.error.startswith("groupstore: ")
     assert command("get", path, "g", "k").code == 1
+    new = path.with_name("new.db")
+    assert command("set", new, *arguments, stdin=stdin).code == code
+    assert os.listdir(path.parent) == ["app.db"]
+
+
+def test_set_in_memory(command: Command) -> None:
+    """What would be gone with the command is refused."""
+    assert command("set", ":memory:", "g", "k", "v").code == 2
+    assert command("load", ":memory:", "-").code == 2
+
+
+def test_set_two_at_once(tmp_path: Path) -> None:
+    """Commands that make one store at the same time all end up in it."""
+    path = tmp_path / "new.db"
+    processes = [separate("set", path, "g", number, "v") for number in range(6)]
+    for process in processes:
+        with process:
+            assert process.wait(PATIENCE_S) == 0
+    with groupstore.Store(path) as store:
+        assert store.count("g") == 6
+    assert os.listdir(tmp_path) == ["new.db"]
 
 
 def test_delete(command: Command, path: Path) -> None:
@@ -150,6 +171,27 @@ def test_listings(command: Command, path: Path) -> None:
     (token,) = json.loads(command("ls", path, "session", "--json").out)
     left = datetime.fromisoformat(token["expires_at"]) - datetime.now(UTC)
     assert timedelta(minutes=58) < left <= timedelta(hours=1, seconds=1)
+
+
+def test_a_late_expiry(command: Command, path: Path) -> None:
+    """Where the calendar ends, so does the expiry that is shown."""
+    with groupstore.Store(path) as store:
+        store.set("late", "k", "v", ttl=9e11)
+    assert command("ls", path, "late").text == "k\ttext\t1\t9999-12-31T23:59:59+00:00\n"
+
+
+def test_nothing_left_beside(command: Command, path: Path) -> None:
+    """A command that reads leaves the file as it was, and alone."""
+    before = path.read_bytes()
+    for arguments in (["get", path, "config", "size"], ["get", path, "x", "y"], ["groups", path]):
+        command(*arguments)
+        assert os.listdir(path.parent) == ["app.db"]
+    assert path.read_bytes() == before
+    with groupstore.Store(path) as store:
+        store.set("config", "size", "13")
+        beside = set(os.listdir(path.parent))
+        assert command("get", path, "config", "size").text == "13"
+        assert set(os.listdir(path.parent)) == beside
 
 
 def test_odd_names(command: Command, path: Path) -> None:
@@ -186,6 +228,8 @@ def test_query(command: Command, journal: Path) -> None:
     assert csv.startswith('fields_json\r\n"{""seconds"":41}"\r\n')
     infinite = command("query", journal, "SELECT 9e999 AS x", "--json")
     assert infinite.text == '[\n{"x": null}\n]\n'
+    nested = """SELECT '{"a":[9e999]}' AS fields_json"""
+    assert json.loads(command("query", journal, nested, "--json").out)[0]["fields"] == {"a": [None]}
     blob = command("query", journal, "SELECT x'00ff' AS b", "--json")
     assert json.loads(blob.out) == [{"b": {"base64": "AP8="}}]
 
@@ -327,6 +371,22 @@ def test_wrong_calls(command: Command, arguments: list[str]) -> None:
     assert (done.code, done.out, done.error.count("\n")) == (2, b"", 1)
 
 
+def test_no_arguments(command: Command) -> None:
+    """The command alone tells what it can do, and nothing beside."""
+    done = command()
+    assert (done.code, done.error) == (2, "")
+    assert "Usage: groupstore" in done.text
+
+
+def test_names_of_no_file(command: Command, path: Path) -> None:
+    """What the system says of a name is passed on; a copy goes to no stream."""
+    long = path.with_name("x" * 300)
+    for arguments in (["get", long, "g", "k"], ["delete", long, "g", "k"], ["set", long, *"gkv"]):
+        assert "File name too long" in command(*arguments).error
+    assert command("backup", path, "-").code == 2
+    assert "not valid UTF-8" in command("query", path, "-", stdin=b"\xff").error
+
+
 def test_version(command: Command) -> None:
     """The version is the package's."""
     assert command("--version").text == f"groupstore {groupstore.__version__}\n"
@@ -358,6 +418,65 @@ def test_a_reader_that_leaves(path: Path) -> None:
         assert process.stderr.read() == b""
 
 
+@pytest.mark.skipif(os.name != "posix", reason="POSIX's pipes and signals")
+def test_a_signal_ends_it(path: Path, tmp_path: Path) -> None:
+    """Told to end, it removes what is temporary; the exit code is a shell's."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "groupstore", "load", str(path)],
+        stdin=subprocess.PIPE,
+        env=environment,
+    )
+    with process:
+        assert process.stdin is not None
+        process.stdin.write(b'{"format"')
+        process.stdin.flush()
+        while not list(temporary.rglob("dump.jsonl")):
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_S) == 128 + signal.SIGTERM
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX's pipes and signals")
+def test_streams_that_have_names(path: Path, tmp_path: Path) -> None:
+    """A pipe with a name, such as a shell's `<(...)`, is read and written as a stream."""
+    pipe, copy = tmp_path / "pipe", tmp_path / "copy.db"
+    os.mkfifo(pipe)
+    with separate("load", copy, pipe) as reader, separate("dump", path, pipe) as writer:
+        assert (reader.wait(PATIENCE_S), writer.wait(PATIENCE_S)) == (0, 0)
+    assert separate_output("dump", copy) == separate_output("dump", path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX's pipes and signals")
+@pytest.mark.parametrize("arguments", [["get", "big", "k"], ["get", "big", "k", "--json"]])
+def test_a_full_pipe_without_a_buffer(path: Path, arguments: list[str]) -> None:
+    """What the system takes only the beginning of is not taken for written."""
+    with groupstore.Store(path) as store:
+        store.set("big", "k", "x" * 1_000_000)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    with separate(arguments[0], path, *arguments[1:], stdout=writing, env=environment) as process:
+        assert process.wait(PATIENCE_S) == 1
+        assert process.stderr is not None
+        assert process.stderr.read().count(b"\n") == 1
+    os.close(reading)
+    os.close(writing)
+
+
+def test_programs_get_utf8(path: Path) -> None:
+    """Whatever the locale's encoding is."""
+    with groupstore.Store(path) as store:
+        store.set("é", "k", "ü\U0001f600")
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    with separate("get", path, "é", "k", "--json", stdout=subprocess.PIPE, env=environment) as one:
+        assert one.stdout is not None
+        assert json.loads(one.stdout.read())["value"] == "ü\U0001f600"
+
+
 @pytest.mark.skipif(not FULL.exists(), reason="Linux's device")
 def test_a_full_disk(path: Path) -> None:
     """What could not be written is told, once."""
@@ -387,8 +506,12 @@ def test_interrupt(tmp_path: Path) -> None:
         (["get", "odd", "key"], b"\\x1b[31mred\\x07\r\nbl\\xffue\r\n"),
         (["keys", "escaped"], b"\\x1b[2J\r\n"),
         (["keys", "escaped", "--json"], b'[\r\n{"key": "\\u001b[2J"}\r\n]\r\n'),
+        (["keys", "escaped", "-0"], b"\\x1b[2J\0"),
+        (["query", 'SELECT 1 AS "\x9b"', "--csv"], b"\\x9b\r\r\n1\r\r\n"),
+        (["get", "odd", "shape", "--json"], b'"value": "\\u009b\\u202e"'),
+        (["dump", "--prefix", "odd"], b'"value":"\\u009b\\u202e"'),
     ],
-    ids=["get", "keys", "json"],
+    ids=["get", "keys", "json", "null", "csv", "get-json", "dump"],
 )
 def test_terminal(path: Path, arguments: list[str], expected: bytes) -> None:
     """On a terminal nothing in a name or value is a control sequence, and the line is ended."""
@@ -396,12 +519,13 @@ def test_terminal(path: Path, arguments: list[str], expected: bytes) -> None:
 
     with groupstore.Store(path) as store:
         store.set("odd", "key", b"\x1b[31mred\x07\nbl\xffue")
+        store.set("odd", "shape", "\x9b\u202e")
         store.set("escaped", "\x1b[2J", "")
     leader, terminal = pty.openpty()
     with separate(arguments[0], path, *arguments[1:], stdout=terminal) as process:
         assert process.wait(PATIENCE_S) == 0
     os.close(terminal)
-    assert os.read(leader, 10_000) == expected
+    assert expected in os.read(leader, 10_000)
     os.close(leader)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Sequence
@@ -20,8 +19,8 @@ from groupstore.command_line import (
     transfer,
     workspaces,
 )
-from groupstore.command_line.terminal import printable
-from groupstore.errors import StoreError
+from groupstore.command_line.terminal import open_output, printable
+from groupstore.errors import ConfigError, StoreError
 
 app = typer.Typer(
     name="groupstore",
@@ -70,10 +69,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stdout is None:
         return _fail("standard output is closed")
-    # Where the locale's encoding lacks a character.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     try:
+        open_output()
         code = app(arguments, prog_name="groupstore", standalone_mode=False)
         # What was printed may be refused only now.
         sys.stdout.flush()
@@ -87,8 +84,13 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 130
     except (StoreError, OSError, ValueError, TypeError, OverflowError) as error:
         _drop_output()
-        return _fail(str(error))
+        return _fail(str(error), 1 if _is_of_the_store(error) else 2)
     return code if isinstance(code, int) else 0
+
+
+def _is_of_the_store(error: Exception) -> bool:
+    """Whether the call was right. What is no StoreError says that an argument was wrong."""
+    return isinstance(error, StoreError | OSError) and not isinstance(error, ConfigError)
 
 
 def _drop_output() -> None:
@@ -101,5 +103,6 @@ def _drop_output() -> None:
 
 def _fail(message: str, code: int = 1) -> int:
     """Say in one line what is wrong."""
-    print(f"groupstore: {printable(' '.join(message.split()))}", file=sys.stderr)
+    if message:
+        print(f"groupstore: {printable(' '.join(message.split()))}", file=sys.stderr)
     return code

@@ -8,8 +8,17 @@ from typing import Annotated
 import typer
 
 from groupstore.command_line.rows import value_fields, write_json
-from groupstore.command_line.stores import AsJson, File, Group, Namespace, face, reading, writing
-from groupstore.command_line.terminal import read_input, write_value
+from groupstore.command_line.stores import (
+    AsJson,
+    File,
+    Group,
+    Namespace,
+    change,
+    face,
+    reading,
+    writing,
+)
+from groupstore.command_line.terminal import read_input, text_of, write_value
 from groupstore.config import KEEP
 
 Key = Annotated[str, typer.Argument(help="The key.", show_default=False)]
@@ -52,20 +61,11 @@ def set_value(
         raise typer.BadParameter("--ttl and --keep-ttl exclude each other")
     # Arguments have what is no UTF-8 as surrogates.
     content = read_input() if value == "-" else os.fsencode(value)
-    with writing(file, makes=True) as store:
-        face(store, namespace).set(
-            group,
-            key,
-            content if binary else _decode(content),
-            ttl=KEEP if keep_ttl else ttl,
-        )
-
-
-def _decode(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise ValueError("set: the value is not valid UTF-8: --bytes keeps it as bytes") from None
+    new = content if binary else text_of(content, "set: the value")
+    change(
+        file,
+        lambda store: face(store, namespace).set(group, key, new, ttl=KEEP if keep_ttl else ttl),
+    )
 
 
 def delete(

@@ -10,7 +10,7 @@ import typer
 
 from groupstore.command_line.rows import write_csv, write_json_array, write_table
 from groupstore.command_line.stores import AsJson, File, reading, writing
-from groupstore.command_line.terminal import read_input, write_line
+from groupstore.command_line.terminal import read_input, text_of, write_line
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _DURATION = re.compile(r"(\d+)([smhdw])")
@@ -35,7 +35,7 @@ def query(
     """Query the journal; without a text, every entry that is not archived."""
     if json and csv:
         raise typer.BadParameter("--json and --csv exclude each other")
-    given = read_input().decode() if text == "-" else text
+    given = text_of(read_input(), "query: the text") if text == "-" else text
     bound = dict(map(_parameter, parameters or ()))
     with reading(file) as store:
         rows = store.journal.iter_query(given, timeout=timeout, archives=archives, **bound)

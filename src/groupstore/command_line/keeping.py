@@ -45,5 +45,7 @@ def backup(
     target: Annotated[str, typer.Argument(help="The copy's file.", show_default=False)],
 ) -> None:
     """Copy a store, also one that is in use, to a file."""
+    if target == "-":
+        raise typer.BadParameter("backup: a copy goes to a file: dump writes to standard output")
     with reading(file) as store, bar("backup") as progress:
         store.backup(target, progress)

@@ -15,6 +15,9 @@ from groupstore.errors import NotFoundError
 from groupstore.scope import ScopedStore
 from groupstore.store import Store
 
+_LAST = datetime.max.replace(tzinfo=UTC)
+"""ISO 8601 has no later time without an agreement; keys may be there for longer."""
+
 Prefix = Annotated[str, typer.Option(help="Only names that start with it.")]
 EndsWithNul = Annotated[
     bool, typer.Option("--null", "-0", help="End each name with a NUL, not a newline.")
@@ -98,4 +101,8 @@ def _keys(entries: Store | ScopedStore, group: str) -> Iterator[dict[str, Any]]:
 
 
 def _after(seconds: float) -> str:
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="seconds")
+    try:
+        time = datetime.now(UTC) + timedelta(seconds=seconds)
+    except OverflowError:
+        time = _LAST
+    return time.isoformat(timespec="seconds")

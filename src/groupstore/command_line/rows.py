@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from groupstore.command_line.terminal import is_terminal, printable
+from groupstore.command_line.terminal import is_terminal, printable, printable_json, takes_unicode
 
 Row = Mapping[str, Any]
 
@@ -52,7 +52,7 @@ def write_csv(rows: Iterable[Row]) -> None:
     if first is None:
         return
     writer = csv.DictWriter(sys.stdout, list(first), restval="", extrasaction="ignore")
-    writer.writeheader()
+    writer.writerow({name: _shown(name) for name in first})
     for row in chain([first], remaining):
         writer.writerow({name: _shown(_cell(value)) for name, value in row.items()})
 
@@ -79,16 +79,18 @@ def write_table(rows: Iterable[Row], columns: Sequence[str] | None = None) -> No
 
 
 def _encode(row: Row) -> str:
-    # SQL knows infinities, JSON does not: null, as with jq.
-    row = {
-        name: None if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in row.items()
-    }
     # Not ASCII alone: a key in Greek is to be read. Lone surrogates cannot be in a store.
-    text = json.dumps(row, ensure_ascii=False, default=_unencodable)
-    if is_terminal() and not text.isprintable():
-        return json.dumps(row, default=_unencodable)
-    return text
+    text = json.dumps(_finite(row), ensure_ascii=not takes_unicode(), default=_unencodable)
+    return printable_json(text) if is_terminal() else text
+
+
+def _finite(value: Any) -> Any:
+    """SQL and Python know infinities, JSON does not: null, as with jq."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list) else value
 
 
 def _unencodable(value: object) -> object:

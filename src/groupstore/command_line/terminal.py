@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
 import sys
 from typing import BinaryIO
+
+from groupstore.errors import StoreError
 
 _BLANKS = frozenset("\n\t")
 
@@ -11,6 +16,26 @@ _BLANKS = frozenset("\n\t")
 def is_terminal() -> bool:
     """Whether somebody reads standard output as it comes."""
     return sys.stdout.isatty()
+
+
+def open_output() -> None:
+    """Have standard output buffered, and know every character.
+
+    Without a buffer (`PYTHONUNBUFFERED`) Python loses what the system has not taken at once. What
+    programs read is UTF-8 whatever the locale; what a terminal cannot show becomes an escape.
+    """
+    if not isinstance(sys.stdout, io.TextIOWrapper):
+        return
+    if isinstance(sys.stdout.buffer, io.RawIOBase):
+        sys.stdout = open(  # noqa: SIM115
+            sys.stdout.fileno(), "w", encoding=sys.stdout.encoding, closefd=False
+        )
+    sys.stdout.reconfigure(encoding=None if is_terminal() else "utf-8", errors="backslashreplace")
+
+
+def takes_unicode() -> bool:
+    """Whether standard output knows every character."""
+    return codecs.lookup(sys.stdout.encoding).name == "utf-8"
 
 
 def printable(text: str, keep: frozenset[str] = frozenset()) -> str:
@@ -23,6 +48,13 @@ def printable(text: str, keep: frozenset[str] = frozenset()) -> str:
     return "".join(
         character if character.isprintable() or character in keep else _escape(character)
         for character in text
+    )
+
+
+def printable_json(text: str) -> str:
+    """The same JSON with what a terminal would obey as JSON's escapes."""
+    return "".join(
+        one if one.isprintable() or one in _BLANKS else json.dumps(one)[1:-1] for one in text
     )
 
 
@@ -42,20 +74,27 @@ def write_value(value: str | bytes) -> None:
 
 def write_line(text: str, *, ends_with_nul: bool = False) -> None:
     """Write a name: on a terminal with control characters escaped, else as it is."""
-    if ends_with_nul or not is_terminal():
-        sys.stdout.flush()
-        sys.stdout.buffer.write(f"{text}{chr(0) if ends_with_nul else chr(10)}".encode())
-    else:
-        print(printable(text))
+    # Names that end with NULs are kept apart on a terminal too.
+    print(printable(text) if is_terminal() else text, end="\0" if ends_with_nul else "\n")
 
 
 def read_input() -> bytes:
-    """All of standard input. Raises `ValueError` where it is closed."""
+    """All of standard input. Raises `OSError` where it is closed."""
     return input_stream().read()
 
 
 def input_stream() -> BinaryIO:
     """Standard input, as bytes."""
     if sys.stdin is None:
-        raise ValueError("standard input is closed")
+        raise OSError("standard input is closed")
     return sys.stdin.buffer
+
+
+def text_of(content: bytes, what: str) -> str:
+    """Bytes that were given as text. Raises `StoreError` for others than UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise StoreError(
+            f"{what} is not valid UTF-8: byte {error.start} is {content[error.start]:#04x}"
+        ) from None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
 
 from groupstore.command_line.progress import bar
-from groupstore.command_line.stores import File, Namespace, face, reading, writing
-from groupstore.command_line.terminal import input_stream
+from groupstore.command_line.stores import File, Namespace, change, face, reading
+from groupstore.command_line.terminal import input_stream, is_terminal, printable_json
 from groupstore.errors import StoreError
 
 _ENDINGS = {b"\x1f\x8b": ".gz", b"\x28\xb5\x2f\xfd": ".zst"}
@@ -32,15 +33,14 @@ def dump(
     """Write the live keys to a file of JSON Lines."""
     with reading(file) as store, bar("dump") as progress:
         entries = face(store, namespace)
-        if target != "-":
+        if not _is_stream(target):
             entries.dump(target, prefix, progress)
             return
         # Complete first: a reader of the stream must not take the half of one for a whole.
         with _temporary_folder() as folder:
             path = os.path.join(folder, "dump.jsonl")  # noqa: PTH118
             entries.dump(path, prefix, progress)
-            with open(path, "rb") as content:  # noqa: PTH123
-                shutil.copyfileobj(content, sys.stdout.buffer)
+            _write(path, target)
 
 
 def load(
@@ -50,15 +50,13 @@ def load(
 ) -> None:
     """Set all that a dump holds, or nothing; in a new file where there is none yet."""
     with _temporary_folder() as folder, bar("load") as progress:
-        path = _spooled(folder) if source == "-" else source
+        path = _spooled(source, folder) if _is_stream(source) else source
         try:
-            with writing(file, makes=True) as store:
-                face(store, namespace).load(path, progress)
+            change(file, lambda store: face(store, namespace).load(path, progress))
         except StoreError as error:
-            if source != "-":
-                raise
             # The temporary file means nothing to anybody.
-            raise type(error)(str(error).replace(path, "standard input")) from error
+            name = "standard input" if source == "-" else source
+            raise type(error)(str(error).replace(path, name)) from error
 
 
 @contextmanager
@@ -67,13 +65,37 @@ def _temporary_folder() -> Iterator[str]:
         yield folder
 
 
-def _spooled(folder: str) -> str:
-    """A file with the content of standard input, named after its compression."""
-    stream = input_stream()
-    beginning = stream.read(4)
-    ending = next((end for magic, end in _ENDINGS.items() if beginning.startswith(magic)), "")
-    path = os.path.join(folder, f"dump.jsonl{ending}")  # noqa: PTH118
-    with open(path, "xb") as content:  # noqa: PTH123
-        content.write(beginning)
-        shutil.copyfileobj(stream, content)
+def _is_stream(name: str) -> bool:
+    """Whether it is no file that can be read twice: -, or a pipe as of a shell's `<(...)`."""
+    if name == "-":
+        return True
+    with suppress(OSError):
+        mode = os.stat(name).st_mode
+        return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+    return False
+
+
+def _write(path: str, target: str) -> None:
+    """Copy a dump to a stream."""
+    with open(path, "rb") as content:  # noqa: PTH123
+        if target != "-":
+            with open(target, "wb") as output:  # noqa: PTH123
+                shutil.copyfileobj(content, output)
+        elif is_terminal():
+            for line in content:
+                print(printable_json(line.decode()), end="")
+        else:
+            shutil.copyfileobj(content, sys.stdout.buffer)
+
+
+def _spooled(name: str, folder: str) -> str:
+    """A file with the content of a stream, named after its compression."""
+    stream = input_stream() if name == "-" else open(name, "rb")  # noqa: PTH123, SIM115
+    with stream:
+        beginning = stream.read(4)
+        ending = next((end for magic, end in _ENDINGS.items() if beginning.startswith(magic)), "")
+        path = os.path.join(folder, f"dump.jsonl{ending}")  # noqa: PTH118
+        with open(path, "xb") as content:  # noqa: PTH123
+            content.write(beginning)
+            shutil.copyfileobj(stream, content)
     return path
