@@ -14,7 +14,7 @@ import groupstore
 
 SUBJECTS = (
     *("points", "bulk", "methods", "threads", "together", "sustained", "extras"),
-    *("workspace", "settings"),
+    *("workspace", "settings", "processes"),
 )
 
 

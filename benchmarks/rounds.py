@@ -20,15 +20,16 @@ class Ratio:
     subject: str
     contender: str
     base: str
-    median_ns: float
+    middle: float
     lower: float
     median: float
     upper: float
     goal: str
+    unit: str = "ns"
 
     def __str__(self) -> str:
         return (
-            f"{self.subject:34} {self.contender:12} {self.median_ns:12,.0f} ns"
+            f"{self.subject:34} {self.contender:12} {self.middle:12,.0f} {self.unit}"
             f"{self.median:8.2f} x {self.base:10} [{self.lower:.2f} .. {self.upper:.2f}]"
             f"  {self.goal}"
         )
@@ -54,6 +55,7 @@ def compare(
     contenders: dict[str, Contender],
     goals: dict[str, str] | None = None,
     rounds: int = ROUNDS,
+    unit: str = "ns",
 ) -> list[Ratio]:
     """The ratios of all contenders to the first."""
     times = interleaved(contenders, rounds)
@@ -64,6 +66,16 @@ def compare(
         lower, median, upper = statistics.quantiles(pairs, n=4)
         goal = (goals or {}).get(name, "")
         ratios.append(
-            Ratio(subject, name, base, statistics.median(times[name]), lower, median, upper, goal)
+            Ratio(
+                subject,
+                name,
+                base,
+                statistics.median(times[name]),
+                lower,
+                median,
+                upper,
+                goal,
+                unit,
+            )
         )
     return ratios
