@@ -6,6 +6,7 @@ import json
 import os
 import random
 import subprocess
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -385,6 +386,19 @@ def test_size_is_bounded(open_store: Opener) -> None:
         assert store.get("g", key) == values[key]
         assert store._engine.cache.size_bytes <= 100_000
     assert store.stats().cache_hits > 5000
+
+
+@pytest.mark.parametrize("length", [10, 900, 200_000])
+def test_names_are_bounded(length: int) -> None:
+    """Reads of ever new groups of a scope keep no names beyond what the cache has room for."""
+    with groupstore.Store(cache_size=1 << 18, purge_interval=None) as store:
+        scope = store.scoped("tenant")
+        tracemalloc.start()
+        for number in range(20_000_000 // max(length, 5000)):
+            scope.get("n" * length + str(number), "k", None)
+        traced, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert traced < 1 << 20
 
 
 @pytest.mark.parametrize("size", [0, 1, 400, 2000])

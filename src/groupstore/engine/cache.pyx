@@ -183,7 +183,7 @@ cdef class Cache:
         cdef CachedGroup group = None
         # Made outside of the lock, where the collector may run.
         cdef CachedGroup spare = None
-        if entry.size_bytes > self.capacity_bytes // 8:
+        if entry.size_bytes + text_bytes(entry.group) > self.capacity_bytes // 8:
             return None
         if self.groups.get(entry.group) is None:
             spare = new_group(entry.group)

@@ -23,6 +23,8 @@ cdef class Reading:
     cdef Cache cache
     # Local group name to CachedGroup: a scope's own, so that a hit builds no prefixed name.
     cdef dict near
+    # The length of `near` at which it is rid of what the cache has evicted.
+    cdef Py_ssize_t next_sweep
 
     cdef str full_name(self, object group, str verb)
     cdef int fetch_many(
@@ -41,6 +43,7 @@ cdef class Reading:
     cdef Entry hit(self, object group, object key)
     cdef Entry find(self, object group, object key, str verb)
     cdef int keep(self, const wal_header *before, object group, Entry entry) except -1
+    cdef int sweep(self) except -1
     cdef int64_t find_expiry(self, object group, object key, str verb) except? -1
     cdef int64_t read_expiry(self, object group, object key, str verb) except? -1
     cdef int64_t number(

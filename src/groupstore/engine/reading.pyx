@@ -38,8 +38,11 @@ MISSING = object()
 cdef int64_t ALL_ROWS = -1
 
 cdef enum:
-    # Groups that a scope remembers; beyond them a hit has to build the name again.
+    # Groups that a scope remembers by their local names; of others SQLite is asked.
     MOST_NEAR = 4096
+    FIRST_SWEEP = 64
+    # Names beyond that are not worth a second copy.
+    LONGEST_NEAR = 1000
     # Keys of one get_many that the cache keeps: a sweep over a large group would wash it out.
     MOST_KEPT = 256
 
@@ -87,6 +90,7 @@ cdef class Reading:
         self.limits = limits
         self.block = block
         self.cache = engine.cache if block is None and engine.config.cache_size else None
+        self.next_sweep = FIRST_SWEEP
         self.near = self.cache.groups if self.cache is not None and not prefix else {}
 
     cdef str full_name(self, object group, str verb):
@@ -146,10 +150,23 @@ cdef class Reading:
     cdef int keep(self, const wal_header *before, object group, Entry entry) except -1:
         """Have the cache hold what was read after `before`."""
         cdef CachedGroup cached = self.cache.fill(before, entry)
-        if cached is not None and self._prefix:
-            if len(self.near) >= MOST_NEAR:
-                self.near.clear()
+        if cached is not None and self._prefix and len(cached.name) <= LONGEST_NEAR:
+            if len(self.near) >= self.next_sweep:
+                self.sweep()
             self.near[str_argument(group, "", "")] = cached
+        return 0
+
+    cdef int sweep(self) except -1:
+        """Drop the groups that the cache has evicted, each time that `near` has doubled.
+
+        So they stay in proportion to those that the cache counts.
+        """
+        for name, cached in list(self.near.items()):
+            if not (<CachedGroup>cached).entries:
+                self.near.pop(name, None)
+        if len(self.near) >= MOST_NEAR:
+            self.near.clear()
+        self.next_sweep = max(FIRST_SWEEP, min(2 * len(self.near), MOST_NEAR))
         return 0
 
     cdef int64_t find_expiry(self, object group, object key, str verb) except? -1:
