@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import weakref
 from typing import TYPE_CHECKING
 
 from groupstore.errors import StoreBusyError, StoreClosedError, StoreError
+from groupstore.log import logger
 
 if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
-
-_logger = logging.getLogger("groupstore")
 
 _running: weakref.WeakSet[Checkpointer] = weakref.WeakSet()
 
@@ -45,7 +43,7 @@ class Checkpointer:
             self._thread.start()
         except RuntimeError:
             # None can be had now, at the end of the interpreter say: the next commit asks again.
-            _logger.debug("no thread for the checkpoint", exc_info=True)
+            logger().debug("no thread for the checkpoint", exc_info=True)
             engine = self._engine()
             if engine is not None:
                 engine.checkpoint_is_due = False
@@ -80,7 +78,7 @@ class Checkpointer:
                 return
             except StoreError as error:
                 # Nothing is lost: what is committed stays in the log, and the next one tries again.
-                _logger.warning("the background checkpoint failed: %s", error)
+                logger().warning("the background checkpoint failed: %s", error)
             del engine
 
 

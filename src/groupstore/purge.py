@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import threading
 import weakref
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from groupstore.errors import StoreClosedError, StoreError
+from groupstore.log import logger
 
 if TYPE_CHECKING:
     from groupstore.store import Store
-
-_logger = logging.getLogger("groupstore")
 
 _running: weakref.WeakSet[Purger] = weakref.WeakSet()
 
@@ -76,7 +74,7 @@ class Purger:
             raise
         except StoreError as error:
             # The rows stay invisible, and the next purge tries again.
-            _logger.warning("the background purge failed: %s", error)
+            logger().warning("the background purge failed: %s", error)
         archive_after = store.config.archive_after
         if not isinstance(archive_after, float):
             return
@@ -86,7 +84,7 @@ class Purger:
             raise
         except StoreError as error:
             # Nothing was archived, and the next round tries again.
-            _logger.warning("archiving in the background failed: %s", error)
+            logger().warning("archiving in the background failed: %s", error)
 
 
 @atexit.register

@@ -1,7 +1,5 @@
 """From a committed mutation to those who asked for it."""
 
-import logging
-
 cimport cython
 from cpython.ref cimport PyObject
 
@@ -9,8 +7,7 @@ from groupstore.engine.argument cimport str_argument
 from groupstore.engine.event cimport Event
 from groupstore.engine.lock cimport brief_acquire, brief_init, brief_release
 from groupstore.engine.watcher cimport Ring, Watcher
-
-_logger = logging.getLogger("groupstore")
+from groupstore.log import logger
 
 
 cdef extern from "Python.h":
@@ -109,7 +106,7 @@ cdef class Dispatcher:
                 try:
                     callback(seen)
                 except Exception:
-                    _logger.exception("on_change: the callback %r failed on %r", callback, seen)
+                    logger().exception("on_change: the callback %r failed on %r", callback, seen)
                 except BaseException as error:
                     # Ctrl-C, say: the others are called all the same.
                     interrupt = interrupt or error

@@ -7,7 +7,6 @@ connection for both. An open transaction keeps the turn; its thread's other call
 Nobody waits for the turn, or for SQLite, while holding the GIL.
 """
 
-import logging
 import os
 import sys
 import threading
@@ -40,6 +39,7 @@ from groupstore.engine.wal_index cimport watch_commits
 from groupstore.errors import (
     ReadOnlyError, StorageError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
 )
+from groupstore.log import logger
 
 
 cdef extern from "pythread.h":
@@ -50,9 +50,6 @@ cdef extern from "pythread.h":
 
 cdef extern from "Python.h":
     uint64_t PyThreadState_GetID(PyThreadState *) noexcept
-
-
-_logger = logging.getLogger("groupstore")
 
 
 cdef enum:
@@ -899,8 +896,11 @@ cdef class Engine:
             try:
                 own = self.staged[self.staged_before:]
             except MemoryError:
-                # The callbacks are not called; the commit must go on.
-                _logger.error("on_change: no memory for the events of %s", verb)
+                # The callbacks are not called; the commit must go on, told of or not.
+                try:
+                    logger().error("on_change: no memory for the events of %s", verb)
+                except MemoryError:
+                    pass
         try:
             if (others_wait or batch.members < self.expected_members) and (
                 not atomic_get(&self.suspended) and self.writer.in_transaction()
@@ -1031,7 +1031,7 @@ cdef class Engine:
             cache.triggers_known = True
         except BaseException as error:
             # The commit has happened; not to know is to forget what is cached.
-            _logger.debug("no look at the triggers", exc_info=True)
+            logger().debug("no look at the triggers", exc_info=True)
             see_later(error)
         self.writer.settle()
         return 0
@@ -1187,7 +1187,7 @@ cdef class Engine:
             pass
         except apsw.Error as error:
             # Nothing is lost: what is committed stays in the WAL.
-            _logger.warning("close: the checkpoint of %s failed: %s", self.path, error)
+            logger().warning("close: the checkpoint of %s failed: %s", self.path, error)
 
     def close_idle(self):
         cdef Connection connection = self.take_idle()

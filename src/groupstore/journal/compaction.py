@@ -8,7 +8,6 @@ its name is complete, and its entries are marked; otherwise there is but a fragm
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -28,11 +27,11 @@ from groupstore.journal import recorded
 from groupstore.journal.archive import ENDINGS, Archive, compressed, line_of, read_archive
 from groupstore.journal.recorded import Intent
 from groupstore.journal.room import with_room
+from groupstore.log import logger
 
 if TYPE_CHECKING:
     from groupstore.engine.engine import Engine
 
-_logger = logging.getLogger("groupstore")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -108,7 +107,7 @@ def recover(engine: Engine) -> None:
         finally:
             release()
     except StoreError as error:
-        _logger.warning("an unfinished archive of %s is left: %s", engine.path, error)
+        logger().warning("an unfinished archive of %s is left: %s", engine.path, error)
 
 
 def _recover(engine: Engine) -> None:
@@ -142,7 +141,7 @@ def _finish(engine: Engine, intent: Intent) -> bool:
         _settle(engine, intent, lines, os.stat(intent.path).st_size)
     except (CorruptStoreError, _ChangedError) as error:
         # The file stays: what it holds may be nowhere else.
-        _logger.warning("the archive %s is left out of account: %s", intent.path, error)
+        logger().warning("the archive %s is left out of account: %s", intent.path, error)
         return False
     except OSError as error:
         if isinstance(error, StoreError):
@@ -289,7 +288,7 @@ class _Lines:
     def _leave_out(self, entry_id: int, error: Exception) -> None:
         # One: a row stays, and is met by each compaction.
         if not self.left_out:
-            _logger.warning(
+            logger().warning(
                 "compact: %s: entry %d cannot be archived: %s", self._engine.path, entry_id, error
             )
         self.left_out.append(entry_id)
