@@ -116,8 +116,9 @@ release-check: $(VENV)/made
 # What a user gets with the package, in CycloneDX's form.
 sbom: $(VENV)/made
 	rm -rf build/sbom
-	$(PYTHON) -m venv build/sbom
-	build/sbom/bin/python -m pip install --quiet $$($(BIN)/python .ci/dependencies.py)
+	$(PYTHON) -m venv --without-pip build/sbom
+	$(BIN)/python -m pip --python build/sbom/bin/python install --quiet \
+		$$($(BIN)/python .ci/dependencies.py --extras)
 	$(BIN)/python -m pip install --quiet --group release
 	mkdir -p dist
 	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \

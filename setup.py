@@ -1,6 +1,7 @@
 """Build the compiled modules: every src/groupstore/engine/*.pyx is one."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -8,6 +9,12 @@ from Cython.Build import cythonize
 from setuptools import Extension, setup
 
 ENGINE = Path("src/groupstore/engine")
+# A package's page on PyPI stands beside no other file: what would lead to one is text there.
+PAGE = re.sub(
+    r"(!?)\[([^\]]*)\]\((?!https?://)[^)]*\)",
+    lambda link: "" if link[1] else link[2],
+    Path("README.md").read_text(encoding="utf-8"),
+)
 JOBS = os.cpu_count() or 1
 
 extensions = [
@@ -24,6 +31,8 @@ extensions = [
 # Where processes are spawned, cythonize's workers import this file again.
 if __name__ == "__main__":
     setup(
+        long_description=PAGE,
+        long_description_content_type="text/markdown",
         ext_modules=cythonize(
             extensions,
             include_path=["src"],
