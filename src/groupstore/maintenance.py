@@ -237,5 +237,8 @@ def _rebuild(engine: Engine, total: int, progress: Progress | None) -> None:
 def _shorten(engine: Engine) -> None:
     """Have the file itself end where the database does, which a checkpoint sees to."""
     with engine.alone("vacuum") as connection, suppress(apsw.BusyError):
-        # Where a reader or another process is in the way, a later checkpoint does it.
-        connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        # Where a reader is in the way, a later checkpoint does it. One that is under way, as of our
+        # own thread, may have begun too early, and ends soon.
+        Patience(engine.config)(
+            lambda: connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        )
