@@ -108,6 +108,32 @@ for one in (store, uncached, memory):
     one.close()
 """
 
+REFERENCES = """
+import sys, _testcapi, groupstore
+
+store = groupstore.Store(purge_interval=None, cache_size=0)
+key, value = f"key-{len(sys.argv)}", f"value-{len(sys.argv)}"
+calls = {
+    "get_many": lambda: store.get_many("g", [key]),
+    "delete_many": lambda: store.delete_many("g", [key]),
+    "set_many": lambda: store.set_many("g", {key: value}),
+    "set_many of pairs": lambda: store.set_many("g", [(key, value)]),
+}
+for name, call in calls.items():
+    for number in range(60):
+        store.delete("g", key)
+        before = sys.getrefcount(key), sys.getrefcount(value)
+        _testcapi.set_nomemory(number + 1, number + 2)
+        try:
+            call()
+        except (MemoryError, groupstore.StoreError):
+            pass
+        finally:
+            _testcapi.remove_mem_hooks()
+        after = sys.getrefcount(key), sys.getrefcount(value)
+        assert after[0] >= before[0] and after[1] >= before[1], (name, number, before, after)
+"""
+
 SQLITES = """
 import faulthandler, sys
 import apsw
@@ -161,6 +187,11 @@ def run(script: str, *arguments: object) -> str:
     )
     assert done.returncode == 0, done.stdout + done.stderr[-5000:]
     return done.stdout
+
+
+def test_arguments_keep_their_references() -> None:
+    """An allocation that fails gives up no reference to a key or value that the caller holds."""
+    run(REFERENCES)
 
 
 def test_pythons_allocations(tmp_path: Path, seed: int) -> None:

@@ -181,7 +181,10 @@ cdef class Dispatcher:
     @property
     def dropped(self):
         """Events that watchers had no room for, closed watchers included."""
-        return sum([ring.dropped for ring in self.rings()]) + self.dropped_before
+        dropped = self.dropped_before
+        for ring in self.rings():
+            dropped += ring.dropped
+        return dropped
 
     def close_watchers(self):
         """Close every watcher; what is buffered stays readable."""

@@ -220,7 +220,10 @@ cdef class Block:
 
         Its roll-back then falls to whichever thread collects what is left of it.
         """
-        return self.native_thread not in [thread.ident for thread in threading.enumerate()]
+        for thread in threading.enumerate():
+            if thread.ident == self.native_thread:
+                return False
+        return True
 
     cdef int roll_back(self) except -1:
         cdef Engine engine = self.engine

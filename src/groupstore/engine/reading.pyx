@@ -503,4 +503,7 @@ cdef list key_list(object keys, str verb):
     """The keys of an argument that holds several, each of them checked."""
     if isinstance(keys, (str, bytes)):
         raise TypeError(f"{verb}: keys must be an iterable of str, not {type(keys).__name__}")
-    return [str_argument(key, verb, "key") for key in keys]
+    cdef list checked = []
+    for key in keys:
+        checked.append(str_argument(key, verb, "key"))
+    return checked

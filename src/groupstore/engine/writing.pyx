@@ -411,7 +411,9 @@ cdef class Writing(Reading):
         writer = self._engine.begin_alone(self.block, True, verb)
         try:
             doomed = live_groups(writer, names, verb)
-            removed = sum([live_keys for _, live_keys in doomed])
+            removed = 0
+            for _, live_keys in doomed:
+                removed += <int64_t>live_keys
             remove_groups(writer, doomed, removed, verb)
             for name, _ in doomed:
                 self._engine.note_change(name.decode("utf-8", "replace"), 1)
@@ -557,15 +559,18 @@ cdef list live_groups(Connection writer, KeyRange names, str verb):
 cdef list pair_list(object items):
     """The pairs of a mapping or an iterable, each of them checked."""
     cdef list pairs = []
+    cdef list checked = []
     if hasattr(items, "keys"):
-        pairs = [(key, items[key]) for key in items.keys()]
+        for key in items.keys():
+            pairs.append((key, items[key]))
     else:
         for item in items:
             if isinstance(item, (str, bytes)) or not hasattr(item, "__len__") or len(item) != 2:
                 raise TypeError(f"set_many: items must be pairs of key and value, not {item!r}")
             key, value = item
             pairs.append((key, value))
-    return [
-        (str_argument(key, "set_many", "key"), value_argument(value, "set_many", "value"))
-        for key, value in pairs
-    ]
+    for key, value in pairs:
+        checked.append(
+            (str_argument(key, "set_many", "key"), value_argument(value, "set_many", "value"))
+        )
+    return checked
