@@ -243,6 +243,23 @@ def test_timeout(connection: apsw.Connection) -> None:
     assert rows(connection, "SELECT a FROM t WHERE a = 1", timeout=60) == [{"a": 1}]
 
 
+def test_a_row_is_bounded(connection: apsw.Connection) -> None:
+    """Many columns have a part each of what a row may have, few what a value may."""
+    few = ", ".join(f"zeroblob(16000000) AS a{n}" for n in range(2))
+    assert len(rows(connection, f"SELECT {few}")) == 1
+    many = ", ".join(f"zeroblob(3000000) AS a{n}" for n in range(100))
+    with pytest.raises(QueryError, match="too big"):
+        rows(connection, f"SELECT {many}")
+    less = ", ".join(f"zeroblob(2000) AS a{n}" for n in range(100))
+    assert len(rows(connection, f"SELECT {less}")) == 1
+
+
+def test_slow_functions_are_refused(connection: apsw.Connection) -> None:
+    """One call of them takes longer than any timeout."""
+    with pytest.raises(QueryError, match="json_patch"):
+        rows(connection, "SELECT json_patch('{}', '{}') AS x")
+
+
 @pytest.mark.parametrize("end", ["exhausted", "dropped", "failed"])
 def test_the_connection_is_as_before(connection: apsw.Connection, end: str) -> None:
     """However a query ends, the connection's limits are as before and it may do everything."""

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import time
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,19 @@ def test_lines_that_are_no_entry(store: groupstore.Store, tmp_path: Path, line: 
 def test_other_damage(store: groupstore.Store, tmp_path: Path, data: bytes, reason: str) -> None:
     """What begins or ends otherwise is refused with the reason."""
     assert reason in refused(store, tmp_path / "d", data)
+
+
+def test_a_long_line_that_is_nested(store: groupstore.Store, tmp_path: Path) -> None:
+    """It is known for no entry before it is taken apart, which would take thirty times its size."""
+    line = '{"group":"g","key":"k","value":[1' + ",[]" * 1_000_000 + "]}\n"
+    path = tmp_path / "dump.jsonl"
+    path.write_bytes(HEADER + line.encode())
+    tracemalloc.start()
+    with pytest.raises(CorruptStoreError, match="not an entry"):
+        store.load(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5 * len(line)
 
 
 @pytest.mark.parametrize("ending", [".gz", ".zst"])

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
@@ -28,6 +29,11 @@ _NAMES = ({"group", "key", "value"}, {"group", "key", "base64"})
 
 # Large enough for the compressors and for the system's calls.
 _CHUNK_BYTES = 256 * 1024
+
+# An entry's line has seven strings. Of what is nested a small file could fill the memory, before it
+# is known for no entry.
+_FLAT = re.compile(rb'\{(?:[^"\[{]{0,100}"(?:[^"\\]++|\\.)*+"){0,8}[^"\[{]{0,100}')
+_LONG_LINE_BYTES = 1024 * 1024
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -67,6 +73,8 @@ def _closing_line(entries: int, checksum: str) -> bytes:
 
 def _parse_entry(line: bytes) -> Entry:
     """The entry of a line; what is wrong with it is a ValueError."""
+    if len(line) > _LONG_LINE_BYTES and not _FLAT.fullmatch(line):
+        raise ValueError("not an entry")
     try:
         fields = json.loads(line.decode())
     except RecursionError:

@@ -15,6 +15,7 @@ import sys
 import threading
 
 from groupstore.file_system import in_use, storage_error
+from groupstore.folder import give_to_owner
 
 if sys.platform == "win32":
     import msvcrt
@@ -69,6 +70,7 @@ class _LockFile:
     def __init__(self, path: str) -> None:
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self.descriptor = os.open(path, flags, 0o600)
+        give_to_owner(self.descriptor)
         self.key = _key(os.fstat(self.descriptor))
         self.held: set[str] = set()
 

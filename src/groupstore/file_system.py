@@ -20,7 +20,7 @@ from groupstore.errors import (
     StorageError,
     StoreError,
 )
-from groupstore.folder import sync_folder
+from groupstore.folder import new_file, sync_folder
 
 # https://docs.kernel.org/filesystems/proc.html, section 3.5
 _MOUNTS = "/proc/self/mountinfo"
@@ -119,7 +119,7 @@ def replacement(path: str, attempted: str) -> Iterator[str]:
     try:
         # Inside: an interrupt may come when the file has just been made.
         with _translated(attempted, path):
-            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            os.close(new_file(temporary))
         yield temporary
         with _translated(attempted, path):
             _sync(temporary)
@@ -176,7 +176,7 @@ def create(path: str) -> None:
     """
     temporary = _temporary_name(path)
     try:
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(new_file(temporary))
         try:
             os.link(temporary, path)
         except FileExistsError:
@@ -247,7 +247,7 @@ def _sync(path: str) -> None:
 
 def _create_in_place(path: str) -> None:
     with suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        os.close(new_file(path))
 
 
 def _network_type(path: str) -> str | None:

@@ -26,6 +26,9 @@ _LIMITS = {
     apsw.SQLITE_LIMIT_ATTACHED: 0,
 }
 
+# A row is in memory as a whole, in SQLite and as Python's objects.
+_LARGEST_ROW_BYTES = 256 * 1024 * 1024
+
 _PLAIN_ACTIONS = frozenset({apsw.SQLITE_SELECT, apsw.SQLITE_RECURSIVE})
 
 _SCHEMA_TABLES = frozenset({"sqlite_schema", "sqlite_master"})
@@ -41,6 +44,9 @@ _MODULES = frozenset({"sqlite_dbpage", "sqlite_stmt", "dbstat", "bytecode", "tab
 
 # Built in and not marked as for direct use only: what they tell is of other statements.
 _OTHER_STATEMENTS_FUNCTIONS = frozenset({"changes", "total_changes", "last_insert_rowid"})
+
+# Quadratic in the members of an object, and one call is not interrupted.
+_SLOW_FUNCTIONS = frozenset({"json_patch", "jsonb_patch"})
 
 # https://sqlite.org/pragma.html#pragma_function_list
 _DIRECT_ONLY = 0x80000
@@ -200,6 +206,9 @@ class _Statement:
             raise _RefusedError(
                 f"several columns are named {names}: give each a name of its own by AS"
             )
+        longest = _LARGEST_ROW_BYTES // len(self.columns)
+        if longest < _LIMITS[apsw.SQLITE_LIMIT_LENGTH]:
+            cursor.connection.limit(apsw.SQLITE_LIMIT_LENGTH, longest)
         self.was_run = True
         return True
 
@@ -262,7 +271,7 @@ def _built_in() -> tuple[frozenset[str], frozenset[str]]:
     connection = apsw.Connection(":memory:")
     modules = {str(name).lower() for (name,) in connection.execute("PRAGMA module_list")}
     functions = set()
-    barred = set(_OTHER_STATEMENTS_FUNCTIONS)
+    barred = set(_OTHER_STATEMENTS_FUNCTIONS | _SLOW_FUNCTIONS)
     for name, is_built_in, _, _, _, flags in connection.execute("PRAGMA function_list"):
         if is_built_in:
             functions.add(str(name))

@@ -121,9 +121,9 @@ def test_a_scope_has_no_way_out_but_store(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX")
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077, 0o277, 0o777])
 def test_modes_under_a_umask(tmp_path: Path, umask: int) -> None:
-    """Every file is 0600 and every folder 0700, under umasks that leave the owner's bits."""
+    """Every file is 0600 and every folder 0700, whatever the umask."""
     top = tmp_path / "top"
     top.mkdir(mode=0o700)
     before = os.umask(umask)

@@ -417,3 +417,14 @@ def test_carriage_returns_in_csv(workspace: groupstore.Workspace, tmp_path: Path
     workspace.import_file(tmp_path / "x.csv")
     first, second = entries(workspace, tmp_path)
     assert first[1] == second[1]
+
+
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".json.zst"])
+def test_long_records(workspace: groupstore.Workspace, tmp_path: Path, ending: str) -> None:
+    """A small file may hold one that fills the memory: it is refused, and the others with it."""
+    long = json.dumps({"text": "x" * 16 * 1024 * 1024})
+    content = f'{{"n":1}}\n{long}\n' if ending.startswith(".jsonl") else f'[{{"n":1}},{long}]'
+    path = write(tmp_path / f"big{ending}", content)
+    with pytest.raises(ValueError, match=r"more than 16777216"):
+        workspace.import_file(path)
+    assert workspace.count() == 0

@@ -150,6 +150,23 @@ BAD: dict[str, Callable[[Path], Any]] = {
 }
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need no rights on POSIX")
+def test_a_link_for_a_quarantine(
+    file_store: groupstore.Store, path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A link in the quarantine's place is not followed: the file stays where it is."""
+    file_store.workspace("a").close()
+    folder, elsewhere = Path(f"{path}.state"), tmp_path / "elsewhere"
+    BAD[next(iter(BAD))](folder / "a.db")
+    elsewhere.mkdir()
+    (folder / "quarantine").symlink_to(elsewhere)
+    with caplog.at_level(logging.ERROR, "groupstore"):
+        assert file_store.recover_workspaces() == []
+    assert list(elsewhere.iterdir()) == []
+    assert (folder / "a.db").exists()
+    assert "a link is not followed" in caplog.records[0].getMessage()
+
+
 @pytest.mark.parametrize("damage", BAD)
 def test_quarantine(
     file_store: groupstore.Store, path: Path, damage: str, caplog: pytest.LogCaptureFixture

@@ -22,7 +22,7 @@ from groupstore.config import MEMORY
 from groupstore.engine.expiry import now_ms
 from groupstore.errors import CorruptStoreError, StoreBusyError, StoreError
 from groupstore.file_system import storage_error
-from groupstore.folder import make_folder, sync_folder
+from groupstore.folder import make_folder, new_file, sync_folder
 from groupstore.journal import recorded
 from groupstore.journal.archive import ENDINGS, Archive, compressed, line_of, read_archive
 from groupstore.journal.recorded import Intent
@@ -229,7 +229,7 @@ def _write(intent: Intent, lines: _Lines) -> int:
     """Write the file and, unless it is empty, give it its name; how many bytes it has."""
     temporary = _temporary(intent.path)
     try:
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _BINARY, 0o600)
+        descriptor = new_file(temporary, _BINARY)
         with os.fdopen(descriptor, "wb") as file:
             with compressed(file, intent.format) as target:
                 for line in lines:

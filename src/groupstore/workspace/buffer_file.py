@@ -5,6 +5,7 @@ Nothing here opens a file that SQLite may have open but by SQLite (see groupstor
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import apsw
 
 from groupstore.errors import CorruptStoreError, StoreError, from_sqlite
 from groupstore.file_system import storage_error
-from groupstore.folder import make_folder
+from groupstore.folder import make_folder, new_file
 
 _SCHEMA: Final = {
     "workspace_entries": """CREATE TABLE workspace_entries (
@@ -76,7 +77,7 @@ def create(path: str, identity: str) -> None:
     """
     for addition in _SIDE_FILES:
         _unlink(path + addition)
-    descriptor = os.open(path + _NEW, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    descriptor = new_file(path + _NEW)
     with open(descriptor, "wb") as file:  # noqa: PTH123
         file.write(_image(identity))
         file.flush()
@@ -202,6 +203,8 @@ def quarantine(path: str) -> str:
     folder, file_name = os.path.split(path)
     target_folder = os.path.join(folder, "quarantine")  # noqa: PTH118
     make_folder(target_folder)
+    if not stat.S_ISDIR(os.lstat(target_folder).st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, "a link is not followed", target_folder)
     target = free = os.path.join(target_folder, file_name)  # noqa: PTH118
     number = 0
     while any(os.path.lexists(free + addition) for addition in ("", *_SIDE_FILES)):
