@@ -127,3 +127,10 @@ def test_from_apsw_itself() -> None:
     with pytest.raises(apsw.ConnectionClosedError) as raised:
         connection.execute("SELECT 1")
     assert type(from_sqlite(raised.value, "check", ":memory:")) is groupstore.StoreError
+
+
+def test_long_names_in_messages(store: groupstore.Store) -> None:
+    """A message holds the beginning of a long name, and a short one as it is."""
+    with pytest.raises(groupstore.NotFoundError) as caught:
+        store.get("g", "k" * 1_000_000)
+    assert str(caught.value) == f"get: no key '{'k' * 200}'… in group 'g'"

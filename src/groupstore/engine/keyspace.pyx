@@ -17,7 +17,7 @@ from groupstore.engine.sqlite cimport (
     SQLITE_DONE, SQLITE_OK, groupstore_routines, sqlite3_bind_int64, sqlite3_changes64,
     sqlite3_stmt, sqlite_routines,
 )
-from groupstore.engine.reading cimport named
+from groupstore.engine.reading cimport named, shown
 from groupstore.engine.statement cimport ADD, bind_expiry, bind_text, bind_value
 from groupstore.engine.writing cimport Writing
 
@@ -133,7 +133,8 @@ cdef class Keyspace(Writing):
             total = amount + (initial if current is None else counter(current, group, key))
             if not INT64_MIN <= total <= INT64_MAX:
                 raise ValueError(
-                    f"increment: key {key!r} in group {group!r} would leave 64 bits: {total}"
+                    f"increment: key {shown(key)} in group {shown(group)} would leave 64 bits: "
+                    f"{total}"
                 )
             self.admit(writer, full, key, "increment")
             self.put(writer, full, key, str(total), before_ms, "increment")
@@ -171,7 +172,7 @@ cdef object counter(object value, object group, object key):
                 if INT64_MIN <= number <= INT64_MAX:
                     return number
     raise ValueError(
-        f"increment: key {key!r} in group {group!r} is not an integer within 64 bits: "
+        f"increment: key {shown(key)} in group {shown(group)} is not an integer within 64 bits: "
         f"{value[:40]!r}"
     )
 

@@ -45,6 +45,8 @@ cdef enum:
     LONGEST_NEAR = 1000
     # Keys of one get_many that the cache keeps: a sweep over a large group would wash it out.
     MOST_KEPT = 256
+    # Characters of a name in a message.
+    MOST_SHOWN = 200
 
 
 cdef object key_value(str key, object value):
@@ -57,12 +59,17 @@ cdef object key_value(str key, object value):
     return pair
 
 
+cdef str shown(str name):
+    """A name in a message, by its beginning where it is long."""
+    return repr(name) if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]!r}…"
+
+
 cdef str named(str verb, object group, object key):
-    return f"{verb}: key {key!r} in group {group!r}"
+    return f"{verb}: key {shown(key)} in group {shown(group)}"
 
 
 cdef object not_found(str verb, object group, object key):
-    return NotFoundError(f"{verb}: no key {key!r} in group {group!r}")
+    return NotFoundError(f"{verb}: no key {shown(key)} in group {shown(group)}")
 
 
 cdef bint is_live(int64_t expires_at_ms) noexcept:
