@@ -23,7 +23,6 @@ from groupstore.errors import (
 from groupstore.event import EventType
 from groupstore.group import Group
 from groupstore.key_value import KeyValue
-from groupstore.maintenance import Stats
 from groupstore.scope import ScopedStore
 from groupstore.store import Store
 from groupstore.transaction import Transaction
@@ -31,6 +30,7 @@ from groupstore.transaction import Transaction
 if TYPE_CHECKING:
     from groupstore.journal.archive import Archive, read_archive
     from groupstore.journal.entry import JournalEntry
+    from groupstore.stats import Stats
     from groupstore.workspace.workspace import Workspace
 
 __all__ = [
@@ -71,6 +71,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Archive": "groupstore.journal.archive",
     "JournalEntry": "groupstore.journal.entry",
+    "Stats": "groupstore.stats",
     "Workspace": "groupstore.workspace.workspace",
     "read_archive": "groupstore.journal.archive",
 }
