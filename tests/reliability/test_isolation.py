@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import random
 import stat
+import threading
+import time
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 import groupstore
+from model import PATIENCE_S
 
 SLOW = os.environ.get("GROUPSTORE_SLOW") == "1"
 ROUNDS = 20_000 if SLOW else 500
@@ -71,12 +75,13 @@ def act(scope: groupstore.ScopedStore, dice: random.Random) -> None:  # noqa: PL
         pass
 
 
-def test_hostile_names(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("together", [True, False], ids=["one-commit", "a-commit-each"])
+def test_hostile_names(tmp_path: Path, seed: int, together: bool) -> None:
     """Random operations under hostile names leave other tenants whole, unseen, and unheard."""
     dice = random.Random(seed)
     secret = {("g", "k"): "secret", ("", ""): "secret", ("a:b", "%"): "secret"}
     names = ("victim", "VICTIM", "v", "tenant-2", "tenan")
-    with groupstore.Store(tmp_path / "store.db", purge_interval=None) as store:
+    with groupstore.Store(tmp_path / "store.db", durability="normal", purge_interval=None) as store:
         others = [store.scoped(name) for name in names]
         for other in others:
             for (group, key), value in secret.items():
@@ -86,7 +91,7 @@ def test_hostile_names(tmp_path: Path, seed: int) -> None:
         heard = [other.watch("*") for other in others]
         scope = store.scoped("tenant", QUOTA)
         mine = scope.watch("*", capacity=100_000)
-        with store.transaction():
+        with store.transaction() if together else nullcontext():
             for _ in range(ROUNDS):
                 act(scope, dice)
                 assert scope.count_all() <= QUOTA.max_keys
@@ -165,3 +170,70 @@ def test_a_link_in_the_place_of_a_workspace(tmp_path: Path) -> None:
             workspace.discard()
     assert target.read_bytes() == b"untouched"
     assert not (tmp_path / "made").exists()
+
+
+def test_a_hostile_dump(tmp_path: Path) -> None:
+    """Whatever groups a dump names, loading it into a scope sets keys of the scope alone."""
+    path = tmp_path / "dump.jsonl"
+    with groupstore.Store(purge_interval=None) as other:
+        for group in ("victim:g", "tenant:g", "../g", "", ":", "workspace:w"):
+            other.set(group, "k", "hostile")
+        other.dump(path)
+    with groupstore.Store(tmp_path / "store.db", purge_interval=None) as store:
+        victim = store.scoped("victim")
+        victim.set("g", "k", "secret")
+        heard = victim.watch("*")
+        store.scoped("tenant").load(path)
+        assert store.groups() == [
+            *("tenant:", "tenant:../g", "tenant::", "tenant:tenant:g", "tenant:victim:g"),
+            *("tenant:workspace:w", "victim:g"),
+        ]
+        assert victim.get_all("g") == {"k": "secret"}
+        assert heard.get_nowait() is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need no rights on POSIX")
+def test_races_on_links(tmp_path: Path) -> None:
+    """Links that come and go under the names of a workspace's files are never written through."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target = outside / "target"
+    target.write_bytes(b"untouched")
+    folder = tmp_path / "store.db.state"
+    folder.mkdir(mode=0o700)
+    ended = threading.Event()
+    swaps = 0
+
+    def swap() -> None:
+        nonlocal swaps
+        names = [f"w.db{ending}" for ending in ("", "-new", "-wal", "-shm", "-journal")]
+        while not ended.is_set():
+            for name in names:
+                with suppress(OSError):
+                    (folder / name).symlink_to(target if swaps % 2 else outside / f"made{swaps}")
+                with suppress(OSError):
+                    if (folder / name).is_symlink():
+                        (folder / name).unlink()
+                swaps += 1
+
+    thread = threading.Thread(target=swap)
+    done, deadline = 0, time.monotonic() + PATIENCE_S * 10
+    with groupstore.Store(tmp_path / "store.db", durability="normal", purge_interval=None) as store:
+        thread.start()
+        try:
+            while done < (500 if SLOW else 10) and time.monotonic() < deadline:
+                with suppress(groupstore.StoreError), store.workspace("w") as workspace:
+                    workspace.put("like", {"n": done})
+                    workspace.commit() if done % 2 else workspace.discard()
+                    done += 1
+                for left in store.recover_workspaces():
+                    with suppress(groupstore.StoreError):
+                        left.discard()
+        finally:
+            ended.set()
+            thread.join()
+        assert store.check() == []
+    assert done > 0
+    assert swaps > 0
+    assert target.read_bytes() == b"untouched"
+    assert os.listdir(outside) == ["target"]
