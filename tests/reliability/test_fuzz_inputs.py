@@ -34,6 +34,46 @@ TEMPLATES = [
     "{% macro m(x) %}[{{ x * 3 }}]{% endmacro %}{{ m(host) }}{{ range(5) | join(',') }}",
     "{% set ns = namespace(n=0) %}{{ ns.n }} {{ 'a%sb' % host }} {{ host[1:3] ~ [1, 2][0] }}",
 ]
+FILTERS = (
+    *(
+        "abs",
+        "batch(2, 'x')",
+        "capitalize",
+        "center(20)",
+        "count",
+        "default('d', true)",
+        "dictsort",
+    ),
+    *(
+        "escape",
+        "first",
+        "float(1.5)",
+        "format(1, 'a')",
+        "groupby(0)",
+        "indent(3, true)",
+        "int(0, 16)",
+    ),
+    *("items", "join('-', 0)", "last", "list", "map('upper')", "max", "min", "reject('odd')"),
+    *(
+        "rejectattr(0)",
+        "replace('t', 'ss', 2)",
+        "reverse",
+        "round(1, 'floor')",
+        "select('in', 'abc')",
+    ),
+    *("selectattr(0, 'gt', 1)", "slice(3, 'f')", "sort(true, true)", "string", "striptags", "sum"),
+    *("title", "tojson(2)", "trim('s')", "truncate(3, true, '..', 0)", "unique", "urlencode"),
+    *("wordcount", "wordwrap(2, false)", "xmlattr", "pprint", "filesizeformat(true)"),
+)
+VALUES = ("host", "port | int", "entries", "[3, 1, 2]", "'%s-%05.2f' ~ host", "{'b': 1, 'a': [2]}")
+TEMPLATES += [f"{{{{ {value} | {name} }}}}" for value in VALUES for name in FILTERS]
+TEMPLATES += [
+    "{{ '%08.3f|%-5s|%+d|%x|%e' % (1.5, host, 3, 255, 2.0) }}{{ '{:>8,}'.format(1234567) }}",
+    "{{ host.upper().split('T') }}{{ host.center(9, '*') }}{{ [1, 2, 3][::-1] }}",
+    "{{ 7 // 2 ** 3 % 5 }}",
+    "{% for a, b in entries.items() %}{{ loop.index0 }}{{ a < b and not a == b }}{% endfor %}",
+    "{{ 'a' in host or 1 not in [1] }}{{ -port | int + 1.5 * 2 / 3 - 1 }}{{ host[::2] ~ 'x' * 9 }}",
+]
 ALPHABET = "aZ09 _-+*/%.,:;|&<>=!~^$#@?\\\"'`()[]{}\n\t\0\u00fc\u4e2d\U0001f600\u202e"
 
 Target = Callable[[bytes], None]
