@@ -126,7 +126,7 @@ class Model:
 
     def do_range(self, stage: tree.Range) -> None:
         start = moment(stage.start, self.now_ms)
-        stop = self.now_ms * 10**6 if stage.stop is None else moment(stage.stop, self.now_ms)
+        stop = (self.now_ms + 1) * 10**6 if stage.stop is None else moment(stage.stop, self.now_ms)
         self.keep_where(lambda row: start <= self.get(row, "_time") * 10**6 < stop)
 
     def do_filter(self, stage: tree.Filter) -> None:

@@ -43,6 +43,14 @@ def test_rows(journal: Any) -> None:
     assert journal.query('from(bucket: "none")') == []
 
 
+def test_what_was_just_appended(store: groupstore.Store) -> None:
+    """A range without an end goes up to now: an entry of this millisecond is in it."""
+    for number in range(100):
+        store.journal.append("m")
+        found = store.journal.query(f"{ALL} |> range(start: -1h) |> count()")
+        assert found == [{"_value": number + 1}]
+
+
 def test_transaction(store: groupstore.Store) -> None:
     """In a transaction Flux sees what it wrote, and a wrong query undoes nothing."""
     with store.transaction():

@@ -101,7 +101,8 @@ class Stages:
             expected = "range before what drops it"
             raise self._wrong(stage.at, "the rows have no column _time any more", expected)
         conditions = Conditions(self.statement, self.rows.columns)
-        stop = stage.stop or Duration(stage.at, 0, 0)
+        # Up to now, this millisecond included: what was appended just before is to be found.
+        stop = stage.stop or Duration(stage.at, 0, 1_000_000)
         self._where(conditions.since(place, stage.start), conditions.before(place, stop))
 
     def _sort(self, stage: Sort) -> None:
