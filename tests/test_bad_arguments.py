@@ -165,6 +165,13 @@ def test_subclasses_of_text(face: Face) -> None:
     assert face.get(Text("g"), Text("k")) == "v"
     assert {type(value) for value in face.get_all("g").values()} == {str, bytes}
     assert face.delete(Text("g"), Text("k"))
+    absent: list[Callable[[str, str], object]] = [face.get, face.ttl, face.pop]
+    for read in absent:
+        with pytest.raises(groupstore.NotFoundError, match="'k' in group 'g'"):
+            read(Text("g"), Text("k"))
+    face.set("g", "n", "not a number")
+    with pytest.raises(ValueError, match="'n' in group 'g'"):
+        face.increment(Text("g"), Text("n"))
 
 
 def test_bytes_over_the_length_limit(face: Face) -> None:

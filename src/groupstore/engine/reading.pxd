@@ -59,6 +59,6 @@ cdef int look_up(
     Connection connection, sqlite3_stmt *statement, Text group, Text key
 ) except -1
 cdef object not_found(str verb, object group, object key)
-cdef str shown(str name)
+cdef str shown(object name)
 cdef str named(str verb, object group, object key)
 cdef list key_list(object keys, str verb)

@@ -28,6 +28,7 @@ from groupstore.key_value import KeyValue
 
 cdef extern from "Python.h":
     object PyType_GenericAlloc(type, Py_ssize_t)
+    str PyUnicode_FromObject(object)
 
 
 groupstore_routines = sqlite_routines()
@@ -59,9 +60,10 @@ cdef object key_value(str key, object value):
     return pair
 
 
-cdef str shown(str name):
-    """A name in a message, by its beginning where it is long."""
-    return repr(name) if len(name) <= MOST_SHOWN else f"{name[:MOST_SHOWN]!r}…"
+cdef str shown(object name):
+    """A name in a message, by its beginning where it is long; of a subclass as a plain str."""
+    cdef str text = PyUnicode_FromObject(name)
+    return repr(text) if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]!r}…"
 
 
 cdef str named(str verb, object group, object key):
