@@ -460,6 +460,20 @@ def test_names_of_subclasses(cached: Any) -> None:
         cached.get("g", "\ud800")
 
 
+def test_a_long_group_is_kept_once(open_store: Opener) -> None:
+    """However many keys of a group are cached, its name takes memory once."""
+    tenant = open_store().scoped("tenant")
+    group = "g" * 100_000
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            assert tenant.get(group, f"k{number}", None) is None
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 20 * len(group)
+
+
 def test_threads_see_what_was_written(open_store: Opener, threads: ThreadPoolExecutor) -> None:
     """A read that begins after a write has returned never finds an older number."""
     store = open_store()

@@ -344,6 +344,8 @@ cdef class Cache:
         if found is not None:
             self.unlink(<Entry>found)
         entry.stamp = self.removals
+        # One name for all of a group's entries: a scope makes a new one with each read.
+        entry.group = group.name
         group.entries[entry.key] = entry
         entry.older = self.newest
         entry.newer = NULL
