@@ -16,7 +16,7 @@ Run = Callable[..., str]
 
 
 def test_import_is_light(run: Run, tmp_path: Path) -> None:
-    """Importing and plain use load no template, archive or parser library and no asyncio."""
+    """Importing and plain use load no template, archive or parser library, no asyncio and no logging."""
     run(
         """
 import os, sys, threading
@@ -28,7 +28,7 @@ with groupstore.Store("app.db", purge_interval=None) as store:
     store.set("g", "k", "v")
     assert store.get("g", "k") == "v"
     assert store.delete("g", "k")
-heavy = {"zstandard", "jinja2", "lark", "asyncio"} & sys.modules.keys()
+heavy = {"zstandard", "jinja2", "lark", "asyncio", "logging", "random"} & sys.modules.keys()
 assert not heavy, heavy
 """,
         tmp_path,

@@ -3,7 +3,6 @@
 Whoever uses a connection has it alone (see engine.pyx), so nothing here locks.
 """
 
-import random
 import time
 
 import apsw
@@ -184,8 +183,12 @@ cdef class Patience:
 
     cdef double deadline
     cdef double nap_s
+    cdef object random
 
     def __cinit__(self, double timeout_s):
+        # Here, not above: few processes ever wait, and each would load its hashes.
+        from random import random
+        self.random = random
         self.deadline = time.monotonic() + timeout_s
         self.nap_s = 0.0005
 
@@ -195,7 +198,7 @@ cdef class Patience:
         if remaining <= 0:
             return False
         # At random, lest it keeps step with the other process's commits.
-        time.sleep(min(self.nap_s * random.random(), remaining))
+        time.sleep(min(self.nap_s * self.random(), remaining))
         # `sleep` sees only a signal that comes in the middle of it.
         PyErr_CheckSignals()
         self.nap_s = min(self.nap_s * 2, LONGEST_NAP_S)
