@@ -16,7 +16,7 @@ Run = Callable[..., str]
 
 
 def test_import_is_light(run: Run, tmp_path: Path) -> None:
-    """Importing and plain use load no template, archive or parser library, no asyncio and no logging."""
+    """Importing and plain use load no template, archive or parser library, asyncio or logging."""
     run(
         """
 import os, sys, threading

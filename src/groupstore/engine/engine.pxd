@@ -8,6 +8,7 @@ from groupstore.engine.dispatch cimport Dispatcher
 from groupstore.engine.event cimport Kind
 from groupstore.engine.lock cimport brief_lock
 from groupstore.engine.sqlite cimport sqlite3_stmt
+from groupstore.engine.write cimport Queue, Write
 
 # How a call holds the connection that it uses.
 cdef enum Hold:
@@ -17,7 +18,7 @@ cdef enum Hold:
     TURN = 2
     # It opened a savepoint (JOINED, SHARING) or a transaction (TURN) that it has to end.
     BRACKET = 4
-    # It shares its transaction with calls of other threads: see Batch.
+    # It shares its transaction with writes of other threads: see `share_commit`.
     SHARING = 8
 
 
@@ -42,15 +43,6 @@ cdef class Block:
     cdef int end_transaction(self, bint failed) except -1
     cdef int bury_blocks(self) except -1
     cdef int bury(self) except -1
-
-
-@cython.final
-cdef class Batch:
-    # Owned. Locked until the commit; then handed on by each who waited for it.
-    cdef PyThread_type_lock gate
-    cdef Py_ssize_t members
-    # What kept it from being committed.
-    cdef object error
 
 
 @cython.final
@@ -91,21 +83,15 @@ cdef class Engine:
     cdef str busy_with
     cdef list blocks
     cdef list staged
-    # The transaction that is open for several threads' writes, if any; whoever has the turn may
-    # change it.
-    cdef Batch batch
     # Whether a commit waits for the disk, so that it pays to share one.
     cdef bint shares_commits
-    # How many writes to expect in the next batch: what the last one held, or 2 where a thread had
-    # to wait for another's.
+    # The writes that wait to be done, or for the turn, in the order of their coming.
+    cdef Queue queue
+    # How many writes to expect in the next shared commit: what the last one held, or 2 where a
+    # thread had to wait for another's.
     cdef Py_ssize_t expected_members
     # How often the turn was taken for a transaction of its own.
     cdef readonly Py_ssize_t commits
-    # How many threads wait for the turn.
-    cdef long waiting
-    # Whether the checkpoint's thread, and which that is, is to have the turn next.
-    cdef long reserved
-    cdef uint64_t reserved_by
     # Called where the log has grown enough to be worth a checkpoint.
     cdef public object on_log_growth
     # How far it grows between two checkpoints, and from when on its end is copied while nobody
@@ -133,15 +119,13 @@ cdef class Engine:
     cdef int wait_at_entrance(self, str verb) except -1
     cdef int wait_until_empty(self) except -1
     cdef bint is_reentered(self) except -1
-    cdef int make_way(self) noexcept
-    cdef int await_turn(self, str verb) except -1
+    cdef bint await_turn(self, Write write) except -1
     cdef int release(self) except -1
     cdef int announce(self, list events, list wakes) except -1
     cdef bint is_lost(self) noexcept
     cdef int lend(self, int difference) except -1
     cdef int leave_sqlite(self) noexcept
     cdef int take_turn(self, str verb) except -1
-    cdef bint await_and_take_turn(self, str verb) except -1
     cdef bint take_turn_at_once(self) except -1
     cdef int give_turn(self) except -1
     cdef int open_writer(self) except -1
@@ -155,12 +139,14 @@ cdef class Engine:
     cdef Connection borrow(self, Block block, str verb)
     cdef int give_back(self, Connection connection) except -1
     cdef Connection begin(self, Block block, bint several, str verb)
-    cdef Connection begin_alone(self, Block block, bint several, str verb)
-    cdef int join_batch(self, str verb) except -1
-    cdef int open_batch(self, str verb) except -1
-    cdef int leave_batch(self, bint succeeded, str verb) except -1
-    cdef list commit_batch(self)
-    cdef list await_batch(self, Batch batch, long long slice_us)
+    cdef object perform(self, Write write, Block block)
+    cdef object do_alone(self, Write write, Connection writer)
+    cdef object share_commit(self, Write write)
+    cdef int lead(self, Write own) except -1
+    cdef Py_ssize_t serve_all(self, Write own) except -1
+    cdef int serve(self, Write write, bint is_own) except -1
+    cdef list commit_shared(self, Write own)
+    cdef object outcome(self, Write write)
     cdef bint watch_log(self) noexcept
     cdef Connection begin_at_once(self, Block block, str verb)
     cdef int hold_writer(self, str verb) except -1

@@ -15,9 +15,6 @@ __pyx_capi__: dict[str, object]
 class Block: ...
 
 @final
-class Batch: ...
-
-@final
 class Engine:
     on_child: Callable[[], None] | None
     on_expired: Callable[[], None] | None

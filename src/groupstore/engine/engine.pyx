@@ -36,6 +36,7 @@ from groupstore.engine.statement cimport (
     BEGIN_WRITE, COMMIT, FOREIGN_TRIGGERS, RELEASE, ROLLBACK, ROLLBACK_TO, SAVEPOINT,
 )
 from groupstore.engine.wal_index cimport watch_commits
+from groupstore.engine.write cimport Queue, Write, new_write
 from groupstore.errors import (
     ReadOnlyError, StorageError, StoreBusyError, StoreClosedError, StoreError, from_sqlite,
 )
@@ -43,9 +44,7 @@ from groupstore.log import logger
 
 
 cdef extern from "pythread.h":
-    ctypedef enum PyLockStatus:
-        PY_LOCK_ACQUIRED
-    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) noexcept nogil
+    int PyThread_acquire_lock_timed(PyThread_type_lock, long long, int) noexcept nogil
 
 
 cdef extern from "Python.h":
@@ -56,15 +55,11 @@ cdef enum:
     # How long a wait for the turn goes without looking for signals and a closed store.
     WAIT_SLICE_US = 50_000
     NAP_US = 200
-    # How many naps, 20 ms, a writer lets pass for the checkpoint's thread.
-    MOST_NAPS = 100
     # How often the file is looked for under its name.
     LOOK_MS = 500
-    # How long those who wait for a commit wait before they look whether somebody is about to do it.
-    BATCH_SLICE_US = 5_000
-    # How long a batch waits for the writers that the last one makes it expect: less than the disk
-    # takes, and only where there were several just now.
-    BATCH_PAUSE_US = 200
+    # How long a shared commit waits for the writers that the last one makes it expect: less than
+    # most disks take, and only where there were several just now.
+    COMPANY_US = 200
     # A checkpoint each 8 MiB, with SQLite's usual pages. Its default of 4 MiB makes the writers
     # beside it meet a busy disk more than once in a thousand commits; with 16 the log passed 64
     # where the checkpoint's thread had to wait for a processor.
@@ -153,7 +148,7 @@ cdef class Block:
             raise StoreError("transaction: a transaction can be entered only once")
         if engine.read_only:
             raise ReadOnlyError(f"transaction: {engine.path} was opened read-only")
-        connection = engine.begin_alone(None, True, "transaction")
+        connection = engine.begin(None, True, "transaction")
         try:
             if connection.hold & TURN:
                 engine.owner_task = running_task()
@@ -319,25 +314,6 @@ cdef class Block:
 
 
 @cython.final
-cdef class Batch:
-    """One transaction for the writes of several threads, so that they wait for the disk once.
-
-    A writer that finds others waiting opens it. Each in turn does its own write and, if there are
-    more waiting, gives the turn on and waits for the commit; the last one commits for all.
-    """
-
-    def __cinit__(self):
-        self.gate = PyThread_allocate_lock()
-        if self.gate is NULL:
-            raise MemoryError
-        PyThread_acquire_lock(self.gate, NOWAIT_LOCK)
-
-    def __dealloc__(self):
-        if self.gate is not NULL:
-            PyThread_free_lock(self.gate)
-
-
-@cython.final
 cdef class Engine:
 
     def __cinit__(self, database):
@@ -356,6 +332,7 @@ cdef class Engine:
         self.turn = PyThread_allocate_lock()
         if self.turn is NULL:
             raise MemoryError
+        self.queue = Queue()
         self.changes = []
         self.changes_known = True
         self.cache = Cache(self.config.cache_size, not self.shared)
@@ -434,7 +411,8 @@ cdef class Engine:
 
     @property
     def waiting_now(self):
-        return atomic_get(&self.waiting)
+        """How many threads wait for the turn, or for another to do their write."""
+        return self.queue.length()
 
     @property
     def is_closed(self):
@@ -449,62 +427,47 @@ cdef class Engine:
         return True
 
     cdef int take_turn(self, str verb) except -1:
-        """Take the turn, with no transaction of others open."""
-        self.await_and_take_turn(verb)
-        while self.batch is not None:
-            # Its members are counted as inside SQLite, so no fork and no close is in the way.
-            self.announce([], self.commit_batch())
-            self.await_and_take_turn(verb)
+        if not self.take_turn_at_once():
+            self.await_turn(new_write(NULL, verb, None, None, None))
         return 0
 
-    cdef bint await_and_take_turn(self, str verb) except -1:
-        """Take the turn; whether that took a wait for another thread."""
-        if atomic_get(&self.reserved):
-            self.make_way()
-        if self.take_turn_at_once():
-            return False
-        atomic_add(&self.waiting, 1)
-        try:
-            self.await_turn(verb)
-        finally:
-            atomic_add(&self.waiting, -1)
-        return True
-
-    cdef int make_way(self) noexcept:
-        """Let the checkpoint's thread have the turn first, for a while.
-
-        A writer that takes the turn again as soon as it has given it back leaves none to others.
-        """
-        cdef int naps = 0
-        while atomic_get(&self.reserved) and naps < MOST_NAPS and (
-            self.reserved_by != current_thread()
-        ):
-            nap()
-            naps += 1
-        return 0
-
-    cdef int await_turn(self, str verb) except -1:
-        cdef double remaining_s = self.config.busy_timeout
-        cdef double deadline = time.monotonic() + remaining_s
-        cdef PyLockStatus status
-        cdef long long slice_us
-        while remaining_s > 0:
-            self.check_open(verb)
-            slice_us = min(WAIT_SLICE_US, <long long>(remaining_s * 1e6) + 1)
-            with nogil:
-                status = PyThread_acquire_lock_timed(self.turn, slice_us, 1)
-            if status == PY_LOCK_ACQUIRED:
+    cdef bint await_turn(self, Write write) except -1:
+        """Queue up: True once another thread has done the write, False with the turn to do it."""
+        cdef double timeout_s = self.config.busy_timeout
+        cdef double deadline = time.monotonic() + timeout_s
+        write.make_gate()
+        self.queue.put(write)
+        while True:
+            # The turn may have been given back before there was anybody in the queue.
+            if self.take_turn_at_once() or write.wait(self.turn, WAIT_SLICE_US):
                 self.owner = current_thread()
-                return 0
-            PyErr_CheckSignals()
-            remaining_s = deadline - time.monotonic()
-        raise StoreBusyError(
-            f"{verb}: another thread kept {self.path} locked for {self.config.busy_timeout} s"
-        )
+                if self.queue.drop(write):
+                    return False
+                self.give_turn()
+            if write.is_done:
+                write.wake_next()
+                return True
+            if write.has_turn:
+                self.owner = current_thread()
+                return False
+            # Not where somebody is doing it. Out of the queue meanwhile, as a handler of a signal
+            # may come back here, and would wait for this thread's turn.
+            if self.queue.drop(write):
+                self.check_open(write.verb)
+                PyErr_CheckSignals()
+                if time.monotonic() >= deadline:
+                    raise StoreBusyError(
+                        f"{write.verb}: another thread kept {self.path} locked for {timeout_s} s"
+                    )
+                self.queue.put_first(write)
 
     cdef int give_turn(self) except -1:
         self.owner = 0
-        PyThread_release_lock(self.turn)
+        if self.queue.first is None:
+            PyThread_release_lock(self.turn)
+        elif not self.queue.hand_over():
+            PyThread_release_lock(self.turn)
+            self.queue.call_first()
         return 0
 
     cdef int release(self) except -1:
@@ -718,26 +681,8 @@ cdef class Engine:
         else:
             if block is not None:
                 raise block.unusable(verb)
-            if self.await_and_take_turn(verb):
-                self.expected_members = max(self.expected_members, 2)
-            if self.batch is not None:
-                self.join_batch(verb)
-            else:
-                self.hold_writer(verb)
-                if self.shares_commits and (
-                    self.expected_members > 1 or atomic_get(&self.waiting) > 0
-                ):
-                    self.open_batch(verb)
-        return self.open_bracket(several, verb)
-
-    cdef Connection begin_alone(self, Block block, bint several, str verb):
-        """As `begin`, but with a commit of its own: for what takes long, or runs Python code."""
-        if self.owner == current_thread():
-            return self.begin(block, several, verb)
-        if block is not None:
-            raise block.unusable(verb)
-        self.take_turn(verb)
-        self.hold_writer(verb)
+            self.take_turn(verb)
+            self.hold_writer(verb)
         return self.open_bracket(several, verb)
 
     cdef Connection begin_at_once(self, Block block, str verb):
@@ -745,9 +690,6 @@ cdef class Engine:
         if self.owner == current_thread():
             return self.begin(block, False, verb)
         if not self.take_turn_at_once():
-            return None
-        if self.batch is not None:
-            self.give_turn()
             return None
         self.hold_writer(verb)
         return self.open_bracket(False, verb)
@@ -802,7 +744,7 @@ cdef class Engine:
             self.leave_sqlite()
             return 0
         if writer.hold & SHARING:
-            return self.leave_batch(True, self.busy_with)
+            return 0
         self.settle_cache()
         return self.release()
 
@@ -826,9 +768,7 @@ cdef class Engine:
             if writer.hold & JOINED:
                 self.busy_with = None
                 self.leave_sqlite()
-            elif writer.hold & SHARING:
-                self.leave_batch(False, self.busy_with)
-            else:
+            elif not writer.hold & SHARING:
                 self.release()
         return 0
 
@@ -855,14 +795,47 @@ cdef class Engine:
             raise
         return 0
 
-    # Sharing a commit with other threads.
+    # Doing a write, perhaps for another thread.
 
-    cdef int open_batch(self, str verb) except -1:
-        """Begin a transaction for this call and those that wait for the turn."""
-        cdef Batch batch
+    cdef object perform(self, Write write, Block block):
+        """Do a write in a transaction, and return what it returned once it is committed."""
+        if self.shares_commits and block is None and not write.is_long and (
+            self.owner != current_thread()
+        ):
+            return self.share_commit(write)
+        return self.do_alone(write, self.begin(block, write.several, write.verb))
+
+    cdef object do_alone(self, Write write, Connection writer):
         try:
-            batch = Batch()
-            self.writer.run(BEGIN_WRITE, verb)
+            write.result = write.body(write, writer)
+        except BaseException:
+            self.abandon(writer)
+            raise
+        self.finish(writer)
+        return write.result
+
+    cdef object share_commit(self, Write write):
+        """Do a write so that writes of several threads wait for the disk once.
+
+        Who finds the turn taken queues his write up. Who has the turn does all that are queued in
+        one transaction, commits it, and wakes those that they belong to. So a write costs its
+        thread one wait, and where nobody else is about it commits by itself.
+        """
+        if not self.take_turn_at_once():
+            self.expected_members = max(self.expected_members, 2)
+            if self.await_turn(write):
+                return self.outcome(write)
+        self.hold_writer(write.verb)
+        if self.queue.first is not None or self.expected_members > 1:
+            self.lead(write)
+            return self.outcome(write)
+        return self.do_alone(write, self.open_bracket(write.several, write.verb))
+
+    cdef int lead(self, Write own) except -1:
+        """Do a write and those in the queue in one transaction, with the turn held, and give it."""
+        cdef list wakes
+        try:
+            self.writer.run(BEGIN_WRITE, own.verb)
         except BaseException:
             self.writer.settle()
             self.release()
@@ -870,94 +843,76 @@ cdef class Engine:
         # The header stands still from here on: readers need not be wary until the commit.
         self.cache.adopt()
         self.cache.end_commit()
-        batch.members = 1
-        self.batch = batch
-        self.writer.hold = TURN | SHARING
+        try:
+            self.expected_members = self.serve_all(own)
+        finally:
+            wakes = self.commit_shared(own)
+        if wakes:
+            self.announce([], wakes)
         return 0
 
-    cdef int join_batch(self, str verb) except -1:
-        """Take part, with the turn just taken, in the transaction that is open for it."""
-        # Not by `enter_sqlite`, which waits for a fork to be over: that waits for those who are
-        # waiting for this batch.
-        atomic_add(&self.inside, 1)
-        self.batch.members += 1
-        self.busy_with = verb
-        self.writer.hold = TURN | SHARING
-        self.writer.failed = False
-        return 0
+    cdef Py_ssize_t serve_all(self, Write own) except -1:
+        """Do the writes, and chain them up in their order; how many there were."""
+        cdef Write last = own
+        cdef Write following
+        cdef Py_ssize_t members = 1
+        cdef bint has_waited = False
+        self.serve(own, True)
+        # Not after an error at which SQLite has rolled all of it back.
+        while self.writer.in_transaction():
+            following = self.queue.take()
+            if following is not None:
+                last.next = following
+                last = following
+                members += 1
+                self.serve(following, False)
+            elif has_waited or members >= self.expected_members or (
+                self.queue.first is not None or atomic_get(&self.suspended)
+            ):
+                break
+            else:
+                self.queue.await_company(self.expected_members - members, COMPANY_US)
+                has_waited = True
+        return members
 
-    cdef int leave_batch(self, bint succeeded, str verb) except -1:
-        """Leave the commit to others that wait for the turn, or commit for all.
-
-        Who has failed stays as well: what he has seen of the others' writes is not yet committed.
-        """
-        cdef Batch batch = self.batch
-        cdef list own = None
-        cdef bint others_wait = atomic_get(&self.waiting) > 0
-        cdef list wakes = None
-        if succeeded and len(self.staged) > self.staged_before:
+    cdef int serve(self, Write write, bint is_own) except -1:
+        """Do one write in the shared transaction; where it fails, it alone."""
+        cdef Connection writer = self.writer
+        writer.hold = TURN | SHARING
+        writer.failed = False
+        try:
+            self.open_bracket(write.several, write.verb)
             try:
-                own = self.staged[self.staged_before:]
+                write.result = write.body(write, writer)
+            except BaseException:
+                self.abandon(writer)
+                raise
+            self.finish(writer)
+        except BaseException as error:
+            write.error = error
+            if not is_own and isinstance(error, KeyboardInterrupt):
+                # It was this thread's.
+                see_later(error)
+                write.error = StoreError(f"{write.verb}: interrupted")
+            return 0
+        if len(self.staged) > self.staged_before:
+            try:
+                write.events = self.staged[self.staged_before:]
             except MemoryError:
                 # The callbacks are not called; the commit must go on, told of or not.
                 try:
-                    logger().error("on_change: no memory for the events of %s", verb)
+                    logger().error("on_change: no memory for the events of %s", write.verb)
                 except MemoryError:
                     pass
-        try:
-            if (others_wait or batch.members < self.expected_members) and (
-                not atomic_get(&self.suspended) and self.writer.in_transaction()
-            ):
-                self.busy_with = None
-                self.give_turn()
-                wakes = self.await_batch(
-                    batch, BATCH_SLICE_US if others_wait else BATCH_PAUSE_US
-                )
-            else:
-                wakes = self.commit_batch()
-        finally:
-            self.leave_sqlite()
-        if wakes:
-            self.announce([], wakes)
-        if batch.error is not None and succeeded:
-            kind = type(batch.error) if isinstance(batch.error, StoreError) else StoreError
-            raise kind(
-                f"{verb}: rolled back, as the commit that it shared with other threads failed: "
-                f"{batch.error}"
-            ) from batch.error
-        if own:
-            self.dispatcher.call_back(own)
         return 0
 
-    cdef list await_batch(self, Batch batch, long long slice_us):
-        """Wait for the commit; where whoever was to do it has given up, do it.
+    cdef list commit_shared(self, Write own):
+        """Commit, give the turn back, wake whose writes these were, and return whom else to wake.
 
-        Returns whom to wake, which is up to who commits.
+        What keeps it from being committed is told to each of them.
         """
-        cdef PyLockStatus status
-        while True:
-            with nogil:
-                status = PyThread_acquire_lock_timed(batch.gate, slice_us, 0)
-                # Before the wait for the GIL, so that the next one is awake as soon.
-                if status == PY_LOCK_ACQUIRED:
-                    PyThread_release_lock(batch.gate)
-            if status == PY_LOCK_ACQUIRED:
-                return []
-            slice_us = BATCH_SLICE_US
-            if self.take_turn_at_once():
-                if self.batch is not batch:
-                    self.give_turn()
-                    continue
-                return self.commit_batch()
-
-    cdef list commit_batch(self):
-        """Commit the open batch, with the turn held, give the turn back, and return whom to wake.
-
-        What keeps it from being committed is left in `batch.error`, for each of its members.
-        """
-        cdef Batch batch = self.batch
         cdef list wakes = None
-        self.expected_members = batch.members
+        cdef object failure = None
         self.busy_with = "commit"
         try:
             if not self.writer.in_transaction():
@@ -966,7 +921,7 @@ cdef class Engine:
             self.writer.run(COMMIT, "commit")
             self.settle_cache()
         except BaseException as error:
-            batch.error = error
+            failure = error
             see_later(error)
             self.unstage(0)
             if self.cache.is_alone:
@@ -982,11 +937,27 @@ cdef class Engine:
                     wakes.append(self.on_log_growth)
                 self.deliver_staged(wakes)
             finally:
-                self.batch = None
+                self.leave_sqlite()
                 self.busy_with = None
+                own.end_all(failure)
                 self.give_turn()
-                PyThread_release_lock(batch.gate)
+                own.wake_next()
         return wakes
+
+    cdef object outcome(self, Write write):
+        """What a write has come to, in the thread that it belongs to."""
+        if write.error is not None:
+            raise write.error
+        if write.commit_error is not None:
+            error = write.commit_error
+            kind = type(error) if isinstance(error, StoreError) else StoreError
+            raise kind(
+                f"{write.verb}: rolled back, as the commit that it shared with other threads "
+                f"failed: {error}"
+            ) from error
+        if write.events is not None:
+            self.dispatcher.call_back(write.events)
+        return write.result
 
     cdef list deliver_staged(self, list wakes):
         """Put what was noted into the watchers' rings, and return it."""
@@ -1093,12 +1064,7 @@ cdef class Engine:
         keep that, they are asked for it a few times only.
         """
         cdef Connection writer
-        self.reserved_by = current_thread()
-        atomic_set(&self.reserved, 1)
-        try:
-            writer = self.begin_alone(None, False, "checkpoint")
-        finally:
-            atomic_set(&self.reserved, 0)
+        writer = self.begin(None, False, "checkpoint")
         frames = self.cache.last_commit.frames
         try:
             for _ in range(CHECKPOINT_ATTEMPTS):
@@ -1257,10 +1223,9 @@ cdef class Engine:
         self.cache.detach()
         self.lent = {}
         # Of the parent's threads, which waited and were woken there.
+        self.queue = Queue()
         self.expected_members = 0
-        atomic_set(&self.waiting, 0)
         self.checkpoint_is_due = False
-        atomic_set(&self.reserved, 0)
         self.is_new_child = True
         self.dispatcher.after_fork()
         atomic_set(&self.inside, 0)
@@ -1319,7 +1284,7 @@ cdef class _Alone(_Lending):
         self.engine.refuse_in_transaction(self.attempted)
         if self.engine.read_only:
             raise ReadOnlyError(f"{self.attempted}: {self.engine.path} was opened read-only")
-        self.connection = self.engine.begin_alone(None, False, self.attempted)
+        self.connection = self.engine.begin(None, False, self.attempted)
         self.engine.lend(1)
         return self.connection.apsw
 

@@ -7,7 +7,7 @@ transaction either of them, valid inside its block.
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 from groupstore.engine cimport event as events
-from groupstore.engine.argument cimport str_argument, text_argument, value_argument
+from groupstore.engine.argument cimport text_argument, value_argument
 from groupstore.engine.cache cimport new_entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.engine cimport Block
@@ -19,6 +19,7 @@ from groupstore.engine.sqlite cimport (
 )
 from groupstore.engine.reading cimport named, shown
 from groupstore.engine.statement cimport ADD, bind_expiry, bind_text, bind_value
+from groupstore.engine.write cimport Write
 from groupstore.engine.writing cimport Writing
 
 groupstore_routines = sqlite_routines()
@@ -31,31 +32,14 @@ cdef class Keyspace(Writing):
 
         Of threads and processes that add the same key at once, one gets True.
         """
-        cdef str full = self.full_name(group, "add")
-        cdef int64_t expires_at_ms
-        cdef int64_t before_ms
-        cdef bint added = False
-        cdef Connection writer
-        key = str_argument(key, "add", "key")
-        value = value_argument(value, "add", "value")
-        expires_at_ms = parse_expiry(ttl, "add")
-        if expires_at_ms == KEPT:
+        cdef Write write = self.write_of(add_entry, "add", group, key)
+        write.value = value_argument(value, "add", "value")
+        write.expires_at_ms = parse_expiry(ttl, "add")
+        if write.expires_at_ms == KEPT:
             # There is no live key whose expiry could be kept.
-            expires_at_ms = NEVER
-        self.check_writable("add")
-        writer = self._engine.begin(self.block, self.limits is not None, "add")
-        try:
-            if self.limits is None:
-                added = self.insert(writer, full, key, value, expires_at_ms)
-            elif self.read_live(writer, full, key, &before_ms, "add") is None:
-                self.admit(writer, full, key, "add")
-                self.put(writer, full, key, value, expires_at_ms, "add")
-                added = True
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return added
+            write.expires_at_ms = NEVER
+        write.several = self.limits is not None
+        return self.perform(write)
 
     cdef bint insert(
         self, Connection writer, str full, str key, object value, int64_t expires_at_ms
@@ -85,34 +69,14 @@ cdef class Keyspace(Writing):
         They are equal in type and content. `expected` None: only where there is no live key;
         `value` None deletes the key. `ttl` as for `set`.
         """
-        cdef str full = self.full_name(group, "compare_and_set")
-        cdef int64_t expires_at_ms
-        cdef int64_t before_ms
-        cdef bint equal
-        cdef Connection writer
-        key = str_argument(key, "compare_and_set", "key")
+        cdef Write write = self.write_of(exchange_entry, "compare_and_set", group, key)
         if expected is not None:
-            expected = value_argument(expected, "compare_and_set", "expected")
+            write.other = value_argument(expected, "compare_and_set", "expected")
         if value is not None:
-            value = value_argument(value, "compare_and_set", "value")
-        expires_at_ms = parse_expiry(ttl, "compare_and_set")
-        self.check_writable("compare_and_set")
-        writer = self._engine.begin(self.block, True, "compare_and_set")
-        try:
-            current = self.read_live(writer, full, key, &before_ms, "compare_and_set")
-            equal = same_value(current, expected)
-            if expires_at_ms == KEPT:
-                expires_at_ms = before_ms
-            if equal and value is not None:
-                self.admit(writer, full, key, "compare_and_set")
-                self.put(writer, full, key, value, expires_at_ms, "compare_and_set")
-            elif equal and current is not None:
-                self.remove(writer, full, key, "compare_and_set")
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return equal
+            write.value = value_argument(value, "compare_and_set", "value")
+        write.expires_at_ms = parse_expiry(ttl, "compare_and_set")
+        write.several = True
+        return self.perform(write)
 
     def increment(self, group, key, amount=1, *, initial=0):
         """Add `amount` to the counter `key` and return the sum; the expiry stays.
@@ -120,29 +84,65 @@ cdef class Keyspace(Writing):
         A counter is a decimal `str` within signed 64 bits, else `ValueError`. Where there is no
         live key it starts at `initial`, without expiry.
         """
-        cdef str full = self.full_name(group, "increment")
-        cdef int64_t before_ms
-        cdef Connection writer
-        key = str_argument(key, "increment", "key")
+        cdef Write write = self.write_of(increment_entry, "increment", group, key)
         integer_argument(amount, "amount")
         integer_argument(initial, "initial")
-        self.check_writable("increment")
-        writer = self._engine.begin(self.block, True, "increment")
-        try:
-            current = self.read_live(writer, full, key, &before_ms, "increment")
-            total = amount + (initial if current is None else counter(current, group, key))
-            if not INT64_MIN <= total <= INT64_MAX:
-                raise ValueError(
-                    f"increment: key {shown(key)} in group {shown(group)} would leave 64 bits: "
-                    f"{total}"
-                )
-            self.admit(writer, full, key, "increment")
-            self.put(writer, full, key, str(total), before_ms, "increment")
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return total
+        write.other = amount, initial
+        write.several = True
+        return self.perform(write)
+
+
+# What each write does inside its transaction: see `Body`.
+
+cdef object add_entry(Write write, Connection writer):
+    """Whether the key was set."""
+    cdef Keyspace keyspace = <Keyspace>write.keyspace
+    cdef int64_t before_ms
+    if keyspace.limits is None:
+        return keyspace.insert(writer, write.full, write.key, write.value, write.expires_at_ms)
+    if keyspace.read_live(writer, write.full, write.key, &before_ms, write.verb) is not None:
+        return False
+    keyspace.admit(writer, write.full, write.key, write.verb)
+    keyspace.put(
+        writer, write.full, write.key, write.value, write.expires_at_ms, write.verb
+    )
+    return True
+
+
+cdef object exchange_entry(Write write, Connection writer):
+    """Whether the live value was the expected one."""
+    cdef Keyspace keyspace = <Keyspace>write.keyspace
+    cdef int64_t before_ms
+    cdef int64_t expires_at_ms = write.expires_at_ms
+    current = keyspace.read_live(writer, write.full, write.key, &before_ms, write.verb)
+    if not same_value(current, write.other):
+        return False
+    if expires_at_ms == KEPT:
+        expires_at_ms = before_ms
+    if write.value is not None:
+        keyspace.admit(writer, write.full, write.key, write.verb)
+        keyspace.put(writer, write.full, write.key, write.value, expires_at_ms, write.verb)
+    elif current is not None:
+        keyspace.remove(writer, write.full, write.key, write.verb)
+    return True
+
+
+cdef object increment_entry(Write write, Connection writer):
+    """The sum."""
+    cdef Keyspace keyspace = <Keyspace>write.keyspace
+    cdef int64_t before_ms
+    cdef str group = write.full[len(keyspace._prefix):]
+    amount, initial = write.other
+    current = keyspace.read_live(writer, write.full, write.key, &before_ms, write.verb)
+    total = amount + (initial if current is None else counter(current, group, write.key))
+    if not INT64_MIN <= total <= INT64_MAX:
+        raise ValueError(
+            f"increment: key {shown(write.key)} in group {shown(group)} would leave 64 bits: "
+            f"{total}"
+        )
+    keyspace.admit(writer, write.full, write.key, write.verb)
+    keyspace.put(writer, write.full, write.key, str(total), before_ms, write.verb)
+    return total
 
 
 cdef bint same_value(object current, object expected) except -1:

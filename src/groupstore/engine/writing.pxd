@@ -4,10 +4,13 @@ from groupstore.engine.connection cimport Connection
 from groupstore.engine.event cimport Kind
 from groupstore.engine.key_range cimport KeyRange
 from groupstore.engine.reading cimport Reading
+from groupstore.engine.write cimport Body, Write
 
 
 cdef class Writing(Reading):
     cdef int check_writable(self, str verb) except -1
+    cdef Write write_of(self, Body body, str verb, object group, object key)
+    cdef object perform(self, Write write)
     cdef int admit(self, Connection writer, str full, str key, str verb) except -1
     cdef int admit_all(self, Connection writer, str full, list pairs, str verb) except -1
     cdef int put(
@@ -24,7 +27,6 @@ cdef class Writing(Reading):
     cdef bint change_expiry(
         self, Connection writer, str full, str key, int64_t expires_at_ms
     ) except -1
-    cdef object take(self, object group, object key, str verb)
-    cdef int64_t delete_groups(self, KeyRange names, str verb) except -1
+    cdef object delete_groups(self, KeyRange names, str verb)
     cdef int stage_removal(self, Kind kind, bytes name, bytes key) except -1
-    cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1
+    cdef object purge_batch(self, KeyRange names, int64_t now)

@@ -27,6 +27,7 @@ from groupstore.engine.statement cimport (
     UPDATE_KEEPING_EXPIRY, Query, bind_expiry, bind_text, bind_value, column_expiry, column_name,
     column_value,
 )
+from groupstore.engine.write cimport Body, Write, new_write
 from groupstore.config import KEEP
 from groupstore.engine import reading
 from groupstore.errors import ReadOnlyError
@@ -50,6 +51,16 @@ cdef class Writing(Reading):
             self._engine.check_open(verb)
             raise ReadOnlyError(f"{verb}: {self._engine.path} was opened read-only")
         return 0
+
+    cdef Write write_of(self, Body body, str verb, object group, object key):
+        """A write of one key, or with None of several, for `perform`."""
+        cdef str full = self.full_name(group, verb)
+        cdef str name = None if key is None else str_argument(key, verb, "key")
+        return new_write(body, verb, self, full, name)
+
+    cdef object perform(self, Write write):
+        self.check_writable(write.verb)
+        return self._engine.perform(write, self.block)
 
     cdef int admit(self, Connection writer, str full, str key, str verb) except -1:
         """Check the quota before `key` is set."""
@@ -147,21 +158,11 @@ cdef class Writing(Reading):
         Raises `TypeError` and `ValueError` for wrong arguments, a `ttl` that is not positive and
         finite among them; `QuotaExceededError` where the key is new and the namespace is full.
         """
-        cdef str full = self.full_name(group, "set")
-        cdef int64_t expires_at_ms
-        cdef Connection writer
-        key = str_argument(key, "set", "key")
-        value = value_argument(value, "set", "value")
-        expires_at_ms = parse_expiry(ttl, "set")
-        self.check_writable("set")
-        writer = self._engine.begin(self.block, self.limits is not None, "set")
-        try:
-            self.admit(writer, full, key, "set")
-            self.put(writer, full, key, value, expires_at_ms, "set")
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
+        cdef Write write = self.write_of(set_entry, "set", group, key)
+        write.value = value_argument(value, "set", "value")
+        write.expires_at_ms = parse_expiry(ttl, "set")
+        write.several = self.limits is not None
+        self.perform(write)
 
     def set_many(self, group, items, *, ttl=None):
         """Set every pair of `items`, a mapping or an iterable of pairs, in one transaction.
@@ -169,24 +170,13 @@ cdef class Writing(Reading):
         `ttl` as for `set`, one for all. Where one pair is wrong, or all of them would exceed the
         quota, none is set, and what `set` raises is raised. Each key set is a `SET` event.
         """
-        cdef str full = self.full_name(group, "set_many")
+        cdef Write write = self.write_of(set_entries, "set_many", group, None)
         cdef list pairs = pair_list(items)
-        cdef int64_t expires_at_ms = parse_expiry(ttl, "set_many")
-        cdef Connection writer
-        self.check_writable("set_many")
-        # What takes long has a commit of its own: others would have to wait for it.
-        if len(pairs) < BULK_ROWS:
-            writer = self._engine.begin(self.block, True, "set_many")
-        else:
-            writer = self._engine.begin_alone(self.block, True, "set_many")
-        try:
-            if self.limits is not None:
-                self.admit_all(writer, full, pairs, "set_many")
-            self.put_all(writer, full, pairs, expires_at_ms)
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
+        write.other = pairs
+        write.expires_at_ms = parse_expiry(ttl, "set_many")
+        write.several = True
+        write.is_long = len(pairs) >= BULK_ROWS
+        self.perform(write)
 
     cdef int admit_all(self, Connection writer, str full, list pairs, str verb) except -1:
         """Check the quota before all of `pairs` are set; a key that comes twice counts once."""
@@ -248,30 +238,12 @@ cdef class Writing(Reading):
         Reported as a `SET` with the unchanged value. Raises `ValueError` for a `ttl` that is not
         positive and finite, `TypeError` for `KEEP`.
         """
-        cdef str full = self.full_name(group, "expire")
-        cdef int64_t expires_at_ms
-        cdef int64_t before_ms
-        cdef bint changed = False
-        cdef object value = None
-        cdef Connection writer
-        key = str_argument(key, "expire", "key")
+        cdef Write write = self.write_of(expire_entry, "expire", group, key)
         if ttl is KEEP:
             raise TypeError("expire: ttl must be seconds, a timedelta or None, not KEEP")
-        expires_at_ms = parse_expiry(ttl, "expire")
-        self.check_writable("expire")
-        cdef bint watched = self._engine.dispatcher.wanted(full)
-        writer = self._engine.begin(self.block, watched, "expire")
-        try:
-            if watched:
-                value = self.read_live(writer, full, key, &before_ms, "expire")
-            changed = self.change_expiry(writer, full, key, expires_at_ms)
-            if changed and value is not None:
-                self._engine.stage(events.SET, full, key, value)
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return changed
+        write.expires_at_ms = parse_expiry(ttl, "expire")
+        write.several = self._engine.dispatcher.wanted(write.full)
+        return self.perform(write)
 
     cdef bint change_expiry(
         self, Connection writer, str full, str key, int64_t expires_at_ms
@@ -294,42 +266,12 @@ cdef class Writing(Reading):
 
         Where there is no live key: `default`, or `NotFoundError` where none is given.
         """
-        cdef object value = self.take(group, key, "pop")
+        cdef object value = self.perform(self.write_of(take_entry, "pop", group, key))
         if value is not None:
             return value
         if default is reading.MISSING:
             raise not_found("pop", group, key)
         return default
-
-    cdef object take(self, object group, object key, str verb):
-        cdef str full = self.full_name(group, verb)
-        cdef object value = None
-        cdef sqlite3_stmt *statement
-        cdef int code
-        cdef Connection writer
-        key = str_argument(key, verb, "key")
-        self.check_writable(verb)
-        writer = self._engine.begin(self.block, False, verb)
-        try:
-            statement = writer.statement(POP)
-            sqlite3_bind_int64(statement, 3, now_ms())
-            code = look_up(
-                writer, statement, text_argument(full, "", ""), text_argument(key, "", "")
-            )
-            if code == SQLITE_ROW:
-                value = column_value(statement, 0)
-                # The row came before the commit, which the last step does.
-                code = writer.step_once(statement)
-            if code != SQLITE_DONE:
-                raise writer.failure(code, named(verb, group, key))
-            if value is not None:
-                self._engine.note_change(new_entry(full, key, None, NEVER), 1)
-                self._engine.stage(events.DELETE, full, key, None)
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return value
 
     cdef bint remove(self, Connection writer, str full, str key, str verb) except -1:
         """Remove a live key; whether there was one."""
@@ -349,42 +291,19 @@ cdef class Writing(Reading):
 
     def delete(self, group, key):
         """Remove `key` from `group`; whether there was a live one, and so a `DELETE` event."""
-        cdef str full = self.full_name(group, "delete")
-        cdef bint removed
-        cdef Connection writer
-        key = str_argument(key, "delete", "key")
-        self.check_writable("delete")
-        writer = self._engine.begin(self.block, False, "delete")
-        try:
-            removed = self.remove(writer, full, key, "delete")
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return removed
+        return self.perform(self.write_of(delete_entry, "delete", group, key))
 
     def delete_many(self, group, keys):
         """Remove `keys`, an iterable, from `group` in one transaction; how many were live.
 
         Each of those is a `DELETE` event.
         """
-        cdef str full = self.full_name(group, "delete_many")
+        cdef Write write = self.write_of(delete_entries, "delete_many", group, None)
         cdef list listed = key_list(keys, "delete_many")
-        cdef int64_t removed = 0
-        cdef Connection writer
-        self.check_writable("delete_many")
-        if len(listed) < BULK_ROWS:
-            writer = self._engine.begin(self.block, True, "delete_many")
-        else:
-            writer = self._engine.begin_alone(self.block, True, "delete_many")
-        try:
-            for key in listed:
-                removed += self.remove(writer, full, key, "delete_many")
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return removed
+        write.other = listed
+        write.several = True
+        write.is_long = len(listed) >= BULK_ROWS
+        return self.perform(write)
 
     def delete_group(self, group):
         """Remove `group`; how many live keys it held.
@@ -403,28 +322,11 @@ cdef class Writing(Reading):
         cdef KeyRange names = group_range(self._prefix, prefix, "delete_prefix")
         return self.delete_groups(names, "delete_prefix")
 
-    cdef int64_t delete_groups(self, KeyRange names, str verb) except -1:
-        cdef list doomed
-        cdef int64_t removed
-        cdef Connection writer
-        self.check_writable(verb)
-        writer = self._engine.begin_alone(self.block, True, verb)
-        try:
-            doomed = live_groups(writer, names, verb)
-            removed = 0
-            for _, live_keys in doomed:
-                removed += <int64_t>live_keys
-            remove_groups(writer, doomed, removed, verb)
-            for name, _ in doomed:
-                self._engine.note_change(name.decode("utf-8", "replace"), 1)
-            if self._engine.dispatcher.active():
-                for name, _ in doomed:
-                    self.stage_removal(events.DELETE_GROUP, name, None)
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return removed
+    cdef object delete_groups(self, KeyRange names, str verb):
+        cdef Write write = new_write(delete_range, verb, self, None, None)
+        write.other = names
+        write.several = write.is_long = True
+        return self.perform(write)
 
     cdef int stage_removal(self, Kind kind, bytes name, bytes key) except -1:
         """Note the event of a removed group or key; one that is no UTF-8 can have none."""
@@ -444,27 +346,117 @@ cdef class Writing(Reading):
         cdef int64_t now = now_ms()
         cdef int64_t purged = 0
         cdef int64_t batch = PURGE_ROWS
-        self.check_writable("purge_expired")
         while batch == PURGE_ROWS:
             batch = self.purge_batch(names, now)
             purged += batch
         return purged
 
-    cdef int64_t purge_batch(self, KeyRange names, int64_t now) except -1:
-        cdef Connection writer = self._engine.begin_alone(self.block, True, "purge_expired")
-        cdef list expired
-        try:
-            expired = expired_rows(writer, names, now)
-            remove_rows(writer, expired)
-            self._engine.note_change(now, 0)
-            if self._engine.dispatcher.active():
-                for name, key in expired:
-                    self.stage_removal(events.EXPIRED, name, key)
-        except BaseException:
-            self._engine.abandon(writer)
-            raise
-        self._engine.finish(writer)
-        return len(expired)
+    cdef object purge_batch(self, KeyRange names, int64_t now):
+        cdef Write write = new_write(purge_range, "purge_expired", self, None, None)
+        write.other = names
+        write.expires_at_ms = now
+        write.several = write.is_long = True
+        return self.perform(write)
+
+
+# What each write does inside its transaction: see `Body`.
+
+cdef object set_entry(Write write, Connection writer):
+    cdef Writing keyspace = <Writing>write.keyspace
+    keyspace.admit(writer, write.full, write.key, write.verb)
+    keyspace.put(
+        writer, write.full, write.key, write.value, write.expires_at_ms, write.verb
+    )
+    return None
+
+
+cdef object set_entries(Write write, Connection writer):
+    cdef Writing keyspace = <Writing>write.keyspace
+    if keyspace.limits is not None:
+        keyspace.admit_all(writer, write.full, write.other, write.verb)
+    keyspace.put_all(writer, write.full, write.other, write.expires_at_ms)
+    return None
+
+
+cdef object expire_entry(Write write, Connection writer):
+    """Whether there was a live key."""
+    cdef Writing keyspace = <Writing>write.keyspace
+    cdef object value = None
+    cdef int64_t before_ms
+    cdef bint changed
+    # Otherwise nobody watches, and a value may be large.
+    if write.several:
+        value = keyspace.read_live(writer, write.full, write.key, &before_ms, write.verb)
+    changed = keyspace.change_expiry(writer, write.full, write.key, write.expires_at_ms)
+    if changed and value is not None:
+        keyspace._engine.stage(events.SET, write.full, write.key, value)
+    return changed
+
+
+cdef object take_entry(Write write, Connection writer):
+    """The live value that was removed, or None."""
+    cdef Writing keyspace = <Writing>write.keyspace
+    cdef object value = None
+    cdef sqlite3_stmt *statement = writer.statement(POP)
+    cdef int code
+    sqlite3_bind_int64(statement, 3, now_ms())
+    code = look_up(
+        writer, statement, text_argument(write.full, "", ""), text_argument(write.key, "", "")
+    )
+    if code == SQLITE_ROW:
+        value = column_value(statement, 0)
+        # The row came before the commit, which the last step does.
+        code = writer.step_once(statement)
+    if code != SQLITE_DONE:
+        raise writer.failure(
+            code, named(write.verb, write.full[len(keyspace._prefix):], write.key)
+        )
+    if value is not None:
+        keyspace._engine.note_change(new_entry(write.full, write.key, None, NEVER), 1)
+        keyspace._engine.stage(events.DELETE, write.full, write.key, None)
+    return value
+
+
+cdef object delete_entry(Write write, Connection writer):
+    """Whether there was a live key."""
+    return (<Writing>write.keyspace).remove(writer, write.full, write.key, write.verb)
+
+
+cdef object delete_entries(Write write, Connection writer):
+    """How many of the keys were live."""
+    cdef Writing keyspace = <Writing>write.keyspace
+    cdef int64_t removed = 0
+    for key in <list>write.other:
+        removed += keyspace.remove(writer, write.full, key, write.verb)
+    return removed
+
+
+cdef object delete_range(Write write, Connection writer):
+    """How many live keys the groups held."""
+    cdef Writing keyspace = <Writing>write.keyspace
+    cdef list doomed = live_groups(writer, write.other, write.verb)
+    cdef int64_t removed = 0
+    for _, live_keys in doomed:
+        removed += <int64_t>live_keys
+    remove_groups(writer, doomed, removed, write.verb)
+    for name, _ in doomed:
+        keyspace._engine.note_change(name.decode("utf-8", "replace"), 1)
+    if keyspace._engine.dispatcher.active():
+        for name, _ in doomed:
+            keyspace.stage_removal(events.DELETE_GROUP, name, None)
+    return removed
+
+
+cdef object purge_range(Write write, Connection writer):
+    """How many rows of a range had expired, a thousand at the most."""
+    cdef Writing keyspace = <Writing>write.keyspace
+    cdef list expired = expired_rows(writer, write.other, write.expires_at_ms)
+    remove_rows(writer, expired)
+    keyspace._engine.note_change(write.expires_at_ms, 0)
+    if keyspace._engine.dispatcher.active():
+        for name, key in expired:
+            keyspace.stage_removal(events.EXPIRED, name, key)
+    return len(expired)
 
 
 cdef int write_entry(
