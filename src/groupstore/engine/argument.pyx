@@ -21,22 +21,31 @@ cdef object lone_surrogate(object value, str verb, str name):
     return ValueError(f"{verb}: {name} holds a lone surrogate: {value[:80]!r}")
 
 
-cdef Text text_argument(object value, str verb, str name) except *:
-    """A str as UTF-8; the bytes are cached in the str and live as long as it does."""
-    cdef Text text
+cdef int check_text(object value, str verb, str name) except -1:
+    """Check that a value is a str that UTF-8 can encode, and have it at hand for `utf8`."""
+    cdef Py_ssize_t size
     if not PyUnicode_Check(value):
         raise wrong_type(value, verb, name, "str")
+    if PyUnicode_IS_COMPACT_ASCII(value):
+        return 0
     try:
-        text.data = PyUnicode_AsUTF8AndSize(value, &text.size)
+        PyUnicode_AsUTF8AndSize(value, &size)
     except UnicodeEncodeError as error:
         raise lone_surrogate(value, verb, name) from error
-    return text
+    return 0
 
 
 cdef str str_argument(object value, str verb, str name):
-    """A str that UTF-8 can encode; one of a subclass as a plain str."""
-    text_argument(value, verb, name)
-    return <str>value if PyUnicode_CheckExact(value) else PyUnicode_FromObject(value)
+    """A str that was checked; one of a subclass as a plain str."""
+    cdef str text
+    if PyUnicode_CheckExact(value):
+        text = <str>value
+    elif PyUnicode_Check(value):
+        text = PyUnicode_FromObject(value)
+    else:
+        raise wrong_type(value, verb, name, "str")
+    check_text(text, verb, name)
+    return text
 
 
 cdef object value_argument(object value, str verb, str name):

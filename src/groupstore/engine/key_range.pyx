@@ -7,7 +7,7 @@ higher, for no byte of UTF-8 is 0xFF.
 
 cimport cython
 
-from groupstore.engine.argument cimport text_argument, text_of
+from groupstore.engine.argument cimport check_text, text_of
 from groupstore.engine.sqlite cimport sqlite3_stmt
 from groupstore.engine.statement cimport bind_text, bind_upper
 
@@ -33,7 +33,7 @@ cdef class KeyRange:
 
 
 cdef bytes encoded(object text, str verb, str name):
-    text_argument(text, verb, name)
+    check_text(text, verb, name)
     return (<str>text).encode()
 
 

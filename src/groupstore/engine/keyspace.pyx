@@ -7,7 +7,7 @@ transaction either of them, valid inside its block.
 from libc.stdint cimport INT64_MAX, INT64_MIN, int64_t
 
 from groupstore.engine cimport event as events
-from groupstore.engine.argument cimport text_argument, value_argument
+from groupstore.engine.argument cimport utf8, value_argument
 from groupstore.engine.cache cimport new_entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.engine cimport Block
@@ -46,9 +46,9 @@ cdef class Keyspace(Writing):
     ) except -1:
         """Set a key where there is no live one, in one statement."""
         cdef sqlite3_stmt *statement = writer.statement(ADD)
-        cdef int code = bind_text(statement, 1, text_argument(full, "add", "group"))
+        cdef int code = bind_text(statement, 1, utf8(full))
         if code == SQLITE_OK:
-            code = bind_text(statement, 2, text_argument(key, "add", "key"))
+            code = bind_text(statement, 2, utf8(key))
         if code == SQLITE_OK:
             code = bind_value(statement, 3, value)
         if code == SQLITE_OK:

@@ -41,7 +41,7 @@ cdef class Reading:
     )
     cdef list group_page(self, KeyRange names, int64_t limit, str verb)
     cdef Entry hit(self, object group, object key)
-    cdef Entry find(self, object group, object key, str verb)
+    cdef object find(self, object group, object key, int64_t *expires_at_ms, str verb)
     cdef int keep(self, const wal_header *before, object group, Entry entry) except -1
     cdef int sweep(self) except -1
     cdef int64_t find_expiry(self, object group, object key, str verb) except? -1

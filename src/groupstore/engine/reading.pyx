@@ -5,7 +5,7 @@ from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.stdint cimport int64_t
 
-from groupstore.engine.argument cimport Text, count_argument, str_argument, text_argument
+from groupstore.engine.argument cimport Text, check_text, count_argument, str_argument, utf8
 from groupstore.engine.cache cimport CachedGroup, Entry, new_entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.engine cimport JOINED, Block, Engine, current_thread
@@ -105,7 +105,10 @@ cdef class Reading:
     cdef str full_name(self, object group, str verb):
         """The group's name in the file."""
         cdef str name = str_argument(group, verb, "group")
-        return self._prefix + name if self._prefix else name
+        if self._prefix:
+            name = self._prefix + name
+            check_text(name, verb, "group")
+        return name
 
     cdef Entry hit(self, object group, object key):
         """What the cache knows of a key; None where SQLite has to be asked, or may complain."""
@@ -125,13 +128,11 @@ cdef class Reading:
             return None
         return <Entry>entry
 
-    cdef Entry find(self, object group, object key, str verb):
-        """What the file holds of a key, expired or not; with no value where there is no row."""
+    cdef object find(self, object group, object key, int64_t *expires_at_ms, str verb):
+        """The value that the file holds, expired or not, and its expiry; None for no row."""
         cdef str full = self.full_name(group, verb)
         cdef str name = str_argument(key, verb, "key")
-        cdef Text group_text = text_argument(full, verb, "group")
-        cdef Text key_text = text_argument(name, verb, "key")
-        cdef Entry entry = None
+        cdef object value = None
         cdef wal_header before
         cdef int code
         cdef sqlite3_stmt *statement
@@ -141,20 +142,19 @@ cdef class Reading:
         cdef bint fills = self.cache is not None and not connection.hold & JOINED
         try:
             statement = connection.statement(GET)
-            code = look_up(connection, statement, group_text, key_text)
+            code = look_up(connection, statement, utf8(full), utf8(name))
             if code == SQLITE_ROW:
-                entry = new_entry(
-                    full, name, column_value(statement, 1), column_expiry(statement, 0)
-                )
+                value = column_value(statement, 1)
+                expires_at_ms[0] = column_expiry(statement, 0)
             elif code == SQLITE_DONE:
-                entry = new_entry(full, name, None, NEVER)
+                expires_at_ms[0] = NEVER
             else:
                 raise connection.failure(code, named(verb, group, key))
         finally:
             self._engine.give_back(connection)
         if fills:
-            self.keep(&before, group, entry)
-        return entry
+            self.keep(&before, group, new_entry(full, name, value, expires_at_ms[0]))
+        return value
 
     cdef int keep(self, const wal_header *before, object group, Entry entry) except -1:
         """Have the cache hold what was read after `before`."""
@@ -191,15 +191,14 @@ cdef class Reading:
     cdef int64_t read_expiry(self, object group, object key, str verb) except? -1:
         """The expiry of a row, 0 where there is none. A value may be large, so it is not read."""
         cdef str full = self.full_name(group, verb)
-        cdef Text group_text = text_argument(full, verb, "group")
-        cdef Text key_text = text_argument(key, verb, "key")
+        cdef str name = str_argument(key, verb, "key")
         cdef int64_t expires_at_ms = 0
         cdef int code
         cdef sqlite3_stmt *statement
         cdef Connection connection = self._engine.borrow(self.block, verb)
         try:
             statement = connection.statement(EXPIRY)
-            code = look_up(connection, statement, group_text, key_text)
+            code = look_up(connection, statement, utf8(full), utf8(name))
             if code == SQLITE_ROW:
                 expires_at_ms = column_expiry(statement, 0)
             elif code != SQLITE_DONE:
@@ -211,11 +210,15 @@ cdef class Reading:
     def _value(self, group, key, verb):
         """The live value, for a method named `verb`; `NotFoundError` where there is none."""
         cdef Entry entry = self.hit(group, key)
+        cdef object value
+        cdef int64_t expires_at_ms
         if entry is None:
-            entry = self.find(group, key, verb)
-        if entry.value is None or not is_live(entry.expires_at_ms):
+            value = self.find(group, key, &expires_at_ms, verb)
+        else:
+            value, expires_at_ms = entry.value, entry.expires_at_ms
+        if value is None or not is_live(expires_at_ms):
             raise not_found(verb, group, key)
-        return entry.value
+        return value
 
     def exists(self, group, key):
         """Whether `key` is live in `group`."""
@@ -236,7 +239,6 @@ cdef class Reading:
     def get_many(self, group, keys):
         """The live ones of `keys`, an iterable: a `dict` in the order asked, from one snapshot."""
         cdef str full = self.full_name(group, "get_many")
-        text_argument(full, "get_many", "group")
         cdef list asked = key_list(keys, "get_many")
         cdef dict found = self.known(group, asked) if asked else None
         if found is not None:
@@ -289,14 +291,14 @@ cdef class Reading:
     ) except -1:
         """Read keys into `found`, and into `entries` too where that is no None."""
         cdef sqlite3_stmt *statement = connection.statement(GET)
-        cdef Text group_text = text_argument(full, "", "")
+        cdef Text group_text = utf8(full)
         cdef int64_t expires_at_ms
         cdef int code
         cdef str key
         for key in asked:
             value = None
             expires_at_ms = NEVER
-            code = look_up(connection, statement, group_text, text_argument(key, "", ""))
+            code = look_up(connection, statement, group_text, utf8(key))
             if code == SQLITE_ROW:
                 expires_at_ms = column_expiry(statement, 0)
                 value = column_value(statement, 1)
@@ -335,7 +337,7 @@ cdef class Reading:
         cdef Connection connection = self._engine.borrow(self.block, "get_all")
         try:
             statement = connection.statement(ALL)
-            bind_text(statement, 1, text_argument(full, "get_all", "group"))
+            bind_text(statement, 1, utf8(full))
             sqlite3_bind_int64(statement, 2, now_ms())
             while connection.next_row(statement, "get_all"):
                 name = column_str(statement, 0)
@@ -372,7 +374,7 @@ cdef class Reading:
             query = KEYS_REVERSE if reverse else KEYS
         try:
             statement = connection.statement(query)
-            bind_text(statement, 1, text_argument(full, verb, "group"))
+            bind_text(statement, 1, utf8(full))
             bind_text(statement, 2, keys.lower)
             bind_upper(statement, 3, keys.upper)
             sqlite3_bind_int64(statement, 4, now_ms())
@@ -422,7 +424,7 @@ cdef class Reading:
         try:
             statement = connection.statement(query)
             if full is not None:
-                bind_text(statement, index, text_argument(full, verb, "group"))
+                bind_text(statement, index, utf8(full))
                 index += 1
             if names is not None:
                 bind_text(statement, index, names.lower)

@@ -7,7 +7,7 @@ from libc.stdint cimport int64_t
 
 from groupstore.engine cimport event as events
 from groupstore.engine.argument cimport (
-    Text, str_argument, text_argument, text_of, value_argument,
+    Text, str_argument, text_of, utf8, value_argument,
 )
 from groupstore.engine.cache cimport Entry, new_entry
 from groupstore.engine.connection cimport Connection
@@ -53,10 +53,9 @@ cdef class Writing(Reading):
         return 0
 
     cdef Write write_of(self, Body body, str verb, object group, object key):
-        """A write of one key, or with None of several, for `perform`."""
+        """A write of one key, for `perform`."""
         cdef str full = self.full_name(group, verb)
-        cdef str name = None if key is None else str_argument(key, verb, "key")
-        return new_write(body, verb, self, full, name)
+        return new_write(body, verb, self, full, str_argument(key, verb, "key"))
 
     cdef object perform(self, Write write):
         self.check_writable(write.verb)
@@ -66,7 +65,7 @@ cdef class Writing(Reading):
         """Check the quota before `key` is set."""
         if self.limits is not None:
             self.limits.admit_key(
-                writer, text_argument(full, verb, "group"), text_argument(key, verb, "key"), verb
+                writer, utf8(full), utf8(key), verb
             )
         return 0
 
@@ -94,7 +93,7 @@ cdef class Writing(Reading):
         """
         cdef sqlite3_stmt *statement = writer.statement(GET)
         cdef int code = look_up(
-            writer, statement, text_argument(full, verb, "group"), text_argument(key, verb, "key")
+            writer, statement, utf8(full), utf8(key)
         )
         expires_at_ms[0] = NEVER
         if code == SQLITE_DONE:
@@ -112,12 +111,19 @@ cdef class Writing(Reading):
         Where there is no live key: `default`, or `NotFoundError` where none is given.
         """
         cdef Entry entry = self.hit(group, key)
-        if entry is None:
-            entry = self.find(group, key, "get")
-        if entry.value is not None:
-            if is_live(entry.expires_at_ms):
+        cdef object value
+        cdef int64_t expires_at_ms
+        if entry is not None:
+            if entry.value is not None:
                 return entry.value
-            self.remove_expired(entry.group, entry.key)
+        else:
+            value = self.find(group, key, &expires_at_ms, "get")
+            if value is not None:
+                if is_live(expires_at_ms):
+                    return value
+                self.remove_expired(
+                    self.full_name(group, "get"), str_argument(key, "get", "key")
+                )
         if default is reading.MISSING:
             raise not_found("get", group, key)
         return default
@@ -133,8 +139,8 @@ cdef class Writing(Reading):
         if writer is not None:
             try:
                 statement = writer.statement(DELETE_EXPIRED_KEY)
-                bind_text(statement, 1, text_argument(full, "get", "group"))
-                bind_text(statement, 2, text_argument(key, "get", "key"))
+                bind_text(statement, 1, utf8(full))
+                bind_text(statement, 2, utf8(key))
                 sqlite3_bind_int64(statement, 3, now_ms())
                 code = writer.step_once(statement)
                 if code == SQLITE_DONE and sqlite3_changes64(writer.raw):
@@ -170,7 +176,9 @@ cdef class Writing(Reading):
         `ttl` as for `set`, one for all. Where one pair is wrong, or all of them would exceed the
         quota, none is set, and what `set` raises is raised. Each key set is a `SET` event.
         """
-        cdef Write write = self.write_of(set_entries, "set_many", group, None)
+        cdef Write write = new_write(
+            set_entries, "set_many", self, self.full_name(group, "set_many"), None
+        )
         cdef list pairs = pair_list(items)
         write.other = pairs
         write.expires_at_ms = parse_expiry(ttl, "set_many")
@@ -180,7 +188,7 @@ cdef class Writing(Reading):
 
     cdef int admit_all(self, Connection writer, str full, list pairs, str verb) except -1:
         """Check the quota before all of `pairs` are set; a key that comes twice counts once."""
-        cdef Text group_text = text_argument(full, verb, "group")
+        cdef Text group_text = utf8(full)
         cdef set new_keys = set()
         cdef sqlite3_stmt *statement
         cdef int code
@@ -190,7 +198,7 @@ cdef class Writing(Reading):
             if key in new_keys:
                 continue
             statement = writer.statement(EXPIRY)
-            code = look_up(writer, statement, group_text, text_argument(key, verb, "key"))
+            code = look_up(writer, statement, group_text, utf8(key))
             if code == SQLITE_DONE or (
                 code == SQLITE_ROW and column_expiry(statement, 0) <= now
             ):
@@ -253,7 +261,7 @@ cdef class Writing(Reading):
         bind_expiry(statement, 3, expires_at_ms)
         sqlite3_bind_int64(statement, 4, now_ms())
         code = look_up(
-            writer, statement, text_argument(full, "", ""), text_argument(key, "", "")
+            writer, statement, utf8(full), utf8(key)
         )
         if code != SQLITE_DONE:
             raise writer.failure(code, named("expire", full[len(self._prefix):], key))
@@ -279,7 +287,7 @@ cdef class Writing(Reading):
         cdef int code
         sqlite3_bind_int64(statement, 3, now_ms())
         code = look_up(
-            writer, statement, text_argument(full, "", ""), text_argument(key, "", "")
+            writer, statement, utf8(full), utf8(key)
         )
         if code != SQLITE_DONE:
             raise writer.failure(code, named(verb, full[len(self._prefix):], key))
@@ -298,7 +306,9 @@ cdef class Writing(Reading):
 
         Each of those is a `DELETE` event.
         """
-        cdef Write write = self.write_of(delete_entries, "delete_many", group, None)
+        cdef Write write = new_write(
+            delete_entries, "delete_many", self, self.full_name(group, "delete_many"), None
+        )
         cdef list listed = key_list(keys, "delete_many")
         write.other = listed
         write.several = True
@@ -401,7 +411,7 @@ cdef object take_entry(Write write, Connection writer):
     cdef int code
     sqlite3_bind_int64(statement, 3, now_ms())
     code = look_up(
-        writer, statement, text_argument(write.full, "", ""), text_argument(write.key, "", "")
+        writer, statement, utf8(write.full), utf8(write.key)
     )
     if code == SQLITE_ROW:
         value = column_value(statement, 0)
@@ -464,9 +474,9 @@ cdef int write_entry(
 ) except -1:
     """Bind and run one of the statements that write an entry."""
     cdef sqlite3_stmt *statement = writer.statement(query)
-    cdef int code = bind_text(statement, 1, text_argument(full, "", ""))
+    cdef int code = bind_text(statement, 1, utf8(full))
     if code == SQLITE_OK:
-        code = bind_text(statement, 2, text_argument(key, "", ""))
+        code = bind_text(statement, 2, utf8(key))
     if code == SQLITE_OK:
         code = bind_value(statement, 3, value)
     if code != SQLITE_OK:
