@@ -9,6 +9,7 @@ from groupstore.engine cimport event as events
 from groupstore.engine.argument cimport (
     Text, str_argument, text_of, utf8, value_argument,
 )
+from groupstore.engine.bulk cimport pair_list, write_pairs
 from groupstore.engine.cache cimport Entry, new_entry
 from groupstore.engine.connection cimport Connection
 from groupstore.engine.event cimport Kind
@@ -23,7 +24,7 @@ from groupstore.engine.sqlite cimport (
 )
 from groupstore.engine.statement cimport (
     COUNT_ADDED, COUNT_REMOVED, DELETE, DELETE_EXPIRED_KEY, DELETE_GROUP, DELETE_ROW, EXPIRE,
-    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, INSERT, POP, SET, SET_KEEPING_EXPIRY, UPDATE,
+    EXPIRED, EXPIRY, FORGET_GROUP, GET, GROUPS, POP, SET, SET_KEEPING_EXPIRY, UPDATE,
     UPDATE_KEEPING_EXPIRY, Query, bind_expiry, bind_text, bind_value, column_expiry, column_name,
     column_value,
 )
@@ -210,27 +211,16 @@ cdef class Writing(Reading):
     cdef int put_all(
         self, Connection writer, str full, list pairs, int64_t expires_at_ms
     ) except -1:
-        cdef Query query = UPDATE_KEEPING_EXPIRY if expires_at_ms == KEPT else UPDATE
-        cdef bint watched = self._engine.dispatcher.wanted(full)
         cdef bint counts = len(pairs) >= BULK_ROWS and writer.stop_counting()
-        cdef int64_t added = 0
-        # Most batches are all new or all there, so each item is first taken for one like the last.
-        cdef bint is_new = False
+        cdef Py_ssize_t written
         cdef int code
-        cdef str key
-        for key, value in pairs:
-            code = write_entry(
-                writer, INSERT if is_new else query, full, key, value, expires_at_ms
+        cdef int64_t added = write_pairs(writer, full, pairs, expires_at_ms, &written, &code)
+        if code != SQLITE_DONE:
+            raise writer.failure(
+                code, named("set_many", full[len(self._prefix):], pairs[written][0])
             )
-            if code == SQLITE_DONE and sqlite3_changes64(writer.raw) == 0:
-                is_new = not is_new
-                code = write_entry(
-                    writer, INSERT if is_new else query, full, key, value, expires_at_ms
-                )
-            added += is_new
-            if code != SQLITE_DONE:
-                raise writer.failure(code, named("set_many", full[len(self._prefix):], key))
-            if watched:
+        if self._engine.dispatcher.wanted(full):
+            for key, value in pairs:
                 self._engine.stage(events.SET, full, key, value)
         self._engine.note_change((full, pairs, expires_at_ms), len(pairs))
         if counts:
@@ -556,23 +546,3 @@ cdef list live_groups(Connection writer, KeyRange names, str verb):
     while writer.next_row(statement, verb):
         found.append((column_name(statement, 0), sqlite3_column_int64(statement, 1)))
     return found
-
-
-cdef list pair_list(object items):
-    """The pairs of a mapping or an iterable, each of them checked."""
-    cdef list pairs = []
-    cdef list checked = []
-    if hasattr(items, "keys"):
-        for key in items.keys():
-            pairs.append((key, items[key]))
-    else:
-        for item in items:
-            if isinstance(item, (str, bytes)) or not hasattr(item, "__len__") or len(item) != 2:
-                raise TypeError(f"set_many: items must be pairs of key and value, not {item!r}")
-            key, value = item
-            pairs.append((key, value))
-    for key, value in pairs:
-        checked.append(
-            (str_argument(key, "set_many", "key"), value_argument(value, "set_many", "value"))
-        )
-    return checked
