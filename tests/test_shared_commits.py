@@ -291,3 +291,61 @@ def test_signals_while_a_write_waits(run: Callable[..., str], path: Any) -> None
         path,
     )
     assert out.strip() == "[('handler', '1'), ('nested', '1'), ('other', '2')]"
+
+
+def test_a_handler_interrupts_its_own_thread_alone(run: Callable[..., str], path: Any) -> None:
+    """What a handler raises in the main thread fails no write of another thread."""
+    out = run(
+        """
+        import signal, sys, threading, time, groupstore
+        store = groupstore.Store(sys.argv[1], durability="full", purge_interval=None)
+        class Interrupted(Exception): ...
+        going = True
+        wrong = []
+        def handler(signum, frame):
+            if time.monotonic() < end - 0.1:
+                store.set("g", "handler", "v")
+                raise Interrupted
+        def write(number):
+            written = 0
+            while going:
+                try:
+                    store.increment("g", str(number))
+                    written += 1
+                    store.set("g", "text", "no number")
+                    try:
+                        store.increment("g", "text")
+                    except ValueError:
+                        pass
+                except Exception as error:
+                    wrong.append(repr(error))
+            if store.get("g", str(number)) != str(written):
+                wrong.append((number, written))
+        def in_main():
+            while time.monotonic() < end:
+                try:
+                    store.increment("g", "main")
+                except Interrupted:
+                    pass
+                except groupstore.StoreError as error:
+                    # The handler's own, in the middle of a call.
+                    assert "in the middle of" in str(error), error
+        threads = [threading.Thread(target=write, args=(n,)) for n in range(6)]
+        for thread in threads: thread.start()
+        signal.signal(signal.SIGALRM, handler)
+        end = time.monotonic() + 1
+        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+        while time.monotonic() < end:
+            try:
+                in_main()
+            except Interrupted:
+                pass
+        going = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for thread in threads: thread.join()
+        print(wrong[:3], store.check())
+        store.close()
+        """,
+        path,
+    )
+    assert out.strip() == "[] []"

@@ -90,6 +90,8 @@ cdef class Engine:
     # How many writes to expect in the next shared commit: what the last one held, or 2 where a
     # thread had to wait for another's.
     cdef Py_ssize_t expected_members
+    # The system's number of the thread in which handlers of signals run.
+    cdef unsigned long main_thread
     # How often the turn was taken for a transaction of its own.
     cdef readonly Py_ssize_t commits
     # Called where the log has grown enough to be worth a checkpoint.
@@ -144,7 +146,7 @@ cdef class Engine:
     cdef object share_commit(self, Write write)
     cdef int lead(self, Write own) except -1
     cdef Py_ssize_t serve_all(self, Write own) except -1
-    cdef int serve(self, Write write, bint is_own) except -1
+    cdef int serve(self, Write write) except -1
     cdef list commit_shared(self, Write own)
     cdef object outcome(self, Write write)
     cdef bint watch_log(self) noexcept

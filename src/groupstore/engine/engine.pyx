@@ -333,6 +333,7 @@ cdef class Engine:
         if self.turn is NULL:
             raise MemoryError
         self.queue = Queue()
+        self.main_thread = threading.main_thread().ident
         self.changes = []
         self.changes_known = True
         self.cache = Cache(self.config.cache_size, not self.shared)
@@ -450,16 +451,24 @@ cdef class Engine:
             if write.has_turn:
                 self.owner = current_thread()
                 return False
-            # Not where somebody is doing it. Out of the queue meanwhile, as a handler of a signal
-            # may come back here, and would wait for this thread's turn.
-            if self.queue.drop(write):
-                self.check_open(write.verb)
-                PyErr_CheckSignals()
-                if time.monotonic() >= deadline:
-                    raise StoreBusyError(
-                        f"{write.verb}: another thread kept {self.path} locked for {timeout_s} s"
-                    )
-                self.queue.put_first(write)
+            # Passed over meanwhile, as a handler of a signal may come back here, and would wait for
+            # this thread's turn. Not where somebody is doing it already.
+            if self.queue.step_aside(write, True):
+                if self.take_turn_at_once():
+                    # It was free, and this thread perhaps the one that was called: so is the next.
+                    self.give_turn()
+                try:
+                    self.check_open(write.verb)
+                    PyErr_CheckSignals()
+                    if time.monotonic() >= deadline:
+                        raise StoreBusyError(
+                            f"{write.verb}: another thread kept {self.path} locked for "
+                            f"{timeout_s} s"
+                        )
+                except BaseException:
+                    self.queue.drop(write)
+                    raise
+                self.queue.step_aside(write, False)
 
     cdef int give_turn(self) except -1:
         self.owner = 0
@@ -826,7 +835,11 @@ cdef class Engine:
             if self.await_turn(write):
                 return self.outcome(write)
         self.hold_writer(write.verb)
-        if self.queue.first is not None or self.expected_members > 1:
+        # Handlers of signals run in the main thread. It does nobody else's write, which would be
+        # interrupted by what is meant for it.
+        if (self.queue.first is not None or self.expected_members > 1) and (
+            self.main_thread != PyThread_get_thread_ident()
+        ):
             self.lead(write)
             return self.outcome(write)
         return self.do_alone(write, self.open_bracket(write.several, write.verb))
@@ -857,7 +870,7 @@ cdef class Engine:
         cdef Write following
         cdef Py_ssize_t members = 1
         cdef bint has_waited = False
-        self.serve(own, True)
+        self.serve(own)
         # Not after an error at which SQLite has rolled all of it back.
         while self.writer.in_transaction():
             following = self.queue.take()
@@ -865,7 +878,7 @@ cdef class Engine:
                 last.next = following
                 last = following
                 members += 1
-                self.serve(following, False)
+                self.serve(following)
             elif has_waited or members >= self.expected_members or (
                 self.queue.first is not None or atomic_get(&self.suspended)
             ):
@@ -875,7 +888,7 @@ cdef class Engine:
                 has_waited = True
         return members
 
-    cdef int serve(self, Write write, bint is_own) except -1:
+    cdef int serve(self, Write write) except -1:
         """Do one write in the shared transaction; where it fails, it alone."""
         cdef Connection writer = self.writer
         writer.hold = TURN | SHARING
@@ -890,10 +903,6 @@ cdef class Engine:
             self.finish(writer)
         except BaseException as error:
             write.error = error
-            if not is_own and isinstance(error, KeyboardInterrupt):
-                # It was this thread's.
-                see_later(error)
-                write.error = StoreError(f"{write.verb}: interrupted")
             return 0
         if len(self.staged) > self.staged_before:
             try:
@@ -1225,6 +1234,7 @@ cdef class Engine:
         # Of the parent's threads, which waited and were woken there.
         self.queue = Queue()
         self.expected_members = 0
+        self.main_thread = PyThread_get_thread_ident()
         self.checkpoint_is_due = False
         self.is_new_child = True
         self.dispatcher.after_fork()

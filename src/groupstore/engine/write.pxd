@@ -43,6 +43,9 @@ cdef class Write:
     # Owned, None before it was queued up. Locked; released for the write's thread to look.
     cdef PyThread_type_lock gate
     cdef long is_called
+    # Whether the thread is running a handler of a signal, and is to be passed over.
+    cdef bint is_aside
+    cdef bint is_taken
     cdef bint is_done
     # Whether the turn was handed to the write's thread, and how often others took it before.
     cdef bint has_turn
@@ -70,10 +73,11 @@ cdef class Queue:
     cdef Py_ssize_t awaited
 
     cdef int put(self, Write write) noexcept
-    cdef int put_first(self, Write write) noexcept
+    cdef bint step_aside(self, Write write, bint aside) noexcept
+    cdef Write foremost(self)
     cdef Write take(self)
     cdef bint drop(self, Write write) noexcept
-    cdef int unlink(self, Write before, Write write) noexcept
+    cdef int unlink(self, Write write) noexcept
     cdef bint hand_over(self) noexcept
     cdef int call_first(self) noexcept
     cdef Py_ssize_t length(self) noexcept

@@ -132,43 +132,51 @@ cdef class Queue:
         brief_release(&self.lock)
         return 0
 
-    cdef int put_first(self, Write write) noexcept:
+    cdef bint step_aside(self, Write write, bint aside) noexcept:
+        """Have a write be passed over, or not any more; False where it is not in the queue."""
         brief_acquire(&self.lock)
-        write.next = self.first
-        self.first = write
-        if self.last is None:
-            self.last = write
+        write.is_aside = aside
+        cdef bint is_there = not write.is_taken
         brief_release(&self.lock)
-        return 0
+        return is_there
+
+    cdef Write foremost(self):
+        """The write that has waited longest; called with the lock held."""
+        cdef Write write = self.first
+        while write is not None and write.is_aside:
+            write = write.next
+        return write
 
     cdef Write take(self):
         """The write that has waited longest, to be done; None where nobody waits, or for a turn."""
         cdef Write write
         brief_acquire(&self.lock)
-        write = self.first
+        write = self.foremost()
         if write is not None:
             if write.body is NULL:
                 write = None
             else:
-                self.unlink(None, write)
+                self.unlink(write)
         brief_release(&self.lock)
         return write
 
     cdef bint drop(self, Write write) noexcept:
         """Take a certain write out; False where it is not there any more."""
-        cdef Write before = None
-        cdef Write at
+        cdef bint was_there
         brief_acquire(&self.lock)
-        at = self.first
-        while at is not None and at is not write:
+        was_there = not write.is_taken
+        if was_there:
+            self.unlink(write)
+        brief_release(&self.lock)
+        return was_there
+
+    cdef int unlink(self, Write write) noexcept:
+        """Take a write out; called with the lock held."""
+        cdef Write before = None
+        cdef Write at = self.first
+        while at is not write:
             before = at
             at = at.next
-        if at is not None:
-            self.unlink(before, write)
-        brief_release(&self.lock)
-        return at is not None
-
-    cdef int unlink(self, Write before, Write write) noexcept:
         if before is None:
             self.first = write.next
         else:
@@ -176,6 +184,7 @@ cdef class Queue:
         if self.last is write:
             self.last = before
         write.next = None
+        write.is_taken = True
         return 0
 
     cdef bint hand_over(self) noexcept:
@@ -186,11 +195,11 @@ cdef class Queue:
         """
         cdef Write write
         brief_acquire(&self.lock)
-        write = self.first
+        write = self.foremost()
         if write is not None:
             write.missed += 1
             if write.missed > MOST_MISSED:
-                self.unlink(None, write)
+                self.unlink(write)
                 write.has_turn = True
                 PyThread_release_lock(write.gate)
             else:
@@ -200,10 +209,12 @@ cdef class Queue:
 
     cdef int call_first(self) noexcept:
         """Have the thread that has waited longest try for the turn."""
+        cdef Write write
         brief_acquire(&self.lock)
-        if self.first is not None and not atomic_get(&self.first.is_called):
-            atomic_set(&self.first.is_called, 1)
-            PyThread_release_lock(self.first.gate)
+        write = self.foremost()
+        if write is not None and not atomic_get(&write.is_called):
+            atomic_set(&write.is_called, 1)
+            PyThread_release_lock(write.gate)
         brief_release(&self.lock)
         return 0
 
