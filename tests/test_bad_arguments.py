@@ -342,3 +342,15 @@ def test_paths(name: str, path: Any, error: type[Exception]) -> None:
     with groupstore.Store() as store, pytest.raises(error, match=name) as caught:
         PATH_TAKERS[name](store, path)
     assert not isinstance(caught.value, UnicodeError)
+
+
+def test_numbers_of_a_subclass(face: Face) -> None:
+    """Of a subclass of `int` the number counts; its code does not run inside the store."""
+
+    class Number(int):
+        def __radd__(self, other: int) -> int:
+            raise AssertionError
+
+        __add__ = __radd__
+
+    assert face.increment("g", "k", Number(2), initial=Number(3)) == 5

@@ -87,7 +87,8 @@ cdef class Keyspace(Writing):
         cdef Write write = self.write_of(increment_entry, "increment", group, key)
         integer_argument(amount, "amount")
         integer_argument(initial, "initial")
-        write.other = amount, initial
+        # Of a subclass as plain ones, whose code must not run in the transaction.
+        write.other = int(amount), int(initial)
         write.several = True
         return self.perform(write)
 
