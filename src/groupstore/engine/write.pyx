@@ -63,11 +63,19 @@ cdef class Write:
     cdef int end_all(self, object commit_error) noexcept:
         """Tell this write and those chained to it that their commit has been done, or failed."""
         cdef Write write = self
+        cdef Write following
         while write is not None:
+            # Before its thread, which may be awake for another reason, lets go of it.
+            following = write.next
             write.commit_error = commit_error
-            write.next_gate = NULL if write.next is None else write.next.gate
             write.is_done = True
-            write = write.next
+            write = following
+        # Only now that all are done: who is woken too early waits for the rest of its time.
+        write = self
+        while write.next is not None:
+            following = write.next
+            write.next_gate = following.gate
+            write = following
         return 0
 
     cdef int wake_next(self) noexcept:
