@@ -556,3 +556,21 @@ def test_fork(run: Run, path: Path) -> None:
         path,
     )
     assert out.strip() == "child"
+
+
+def test_no_memory_for_the_note_of_a_change(open_store: Opener) -> None:
+    """Where memory runs out after a statement of a transaction, the cache forgets what it held."""
+    testcapi = pytest.importorskip("_testcapi")
+    store = open_store()
+    store.set("g", "k", "0")
+    for failing in range(60):
+        store.get("g", "k")
+        with store.transaction() as tx:
+            try:
+                testcapi.set_nomemory(failing, failing + 1)
+                tx.set("g", "k", str(failing))
+            except MemoryError:
+                pass
+            finally:
+                testcapi.remove_mem_hooks()
+        assert store.get("g", "k") == store.get_all("g")["k"]

@@ -60,6 +60,8 @@ cdef class Engine:
     cdef Py_ssize_t changed_keys
     # False once a part of the transaction was rolled back.
     cdef bint changes_known
+    # Whether it may have changed more than was noted.
+    cdef bint changes_lost
     # The file's device and number, None in memory, and when it was last looked for by name.
     cdef object identity
     cdef int64_t looked_for_ms

@@ -472,10 +472,10 @@ cdef class Engine:
 
     cdef int give_turn(self) except -1:
         self.owner = 0
-        if self.queue.first is None:
-            PyThread_release_lock(self.turn)
-        elif not self.queue.hand_over():
-            PyThread_release_lock(self.turn)
+        if self.queue.first is not None and self.queue.hand_over():
+            return 0
+        PyThread_release_lock(self.turn)
+        if self.queue.first is not None:
             self.queue.call_first()
         return 0
 
@@ -762,6 +762,9 @@ cdef class Engine:
         writer.settle()
         self.unstage(self.staged_before)
         self.changes_known = False
+        if not writer.hold & BRACKET:
+            # Memory may have run out between the statement and the note of what it changed.
+            self.changes_lost = True
         if self.cache.is_alone and (writer.failed or not writer.hold & BRACKET):
             # There is no header that would tell what became of the commit: a statement by itself
             # may have been committed before memory ran out, say.
@@ -879,6 +882,9 @@ cdef class Engine:
                 last = following
                 members += 1
                 self.serve(following)
+                if following.error is not None:
+                    # Not what this thread is handling just now.
+                    following.error.__context__ = following.error.__cause__
             elif has_waited or members >= self.expected_members or (
                 self.queue.first is not None or atomic_get(&self.suspended)
             ):
@@ -997,6 +1003,8 @@ cdef class Engine:
 
     cdef int settle_cache(self) except -1:
         """After a commit, with the turn still held."""
+        if self.changes_lost:
+            self.cache.forget_all()
         if not self.cache.triggers_known:
             self.look_for_triggers()
         return self.cache.commit(self.changes, self.changes_known)
@@ -1026,6 +1034,7 @@ cdef class Engine:
             self.changes = []
         self.changed_keys = 0
         self.changes_known = True
+        self.changes_lost = False
         self.cache.end_commit()
         return 0
 
