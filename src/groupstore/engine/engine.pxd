@@ -144,7 +144,7 @@ cdef class Engine:
     cdef int give_back(self, Connection connection) except -1
     cdef Connection begin(self, Block block, bint several, str verb)
     cdef object perform(self, Write write, Block block)
-    cdef object do_alone(self, Write write, Connection writer)
+    cdef object carry_out(self, Write write, Connection writer)
     cdef object share_commit(self, Write write)
     cdef int lead(self, Write own) except -1
     cdef Py_ssize_t serve_all(self, Write own) except -1

@@ -815,9 +815,9 @@ cdef class Engine:
             self.owner != current_thread()
         ):
             return self.share_commit(write)
-        return self.do_alone(write, self.begin(block, write.several, write.verb))
+        return self.carry_out(write, self.begin(block, write.several, write.verb))
 
-    cdef object do_alone(self, Write write, Connection writer):
+    cdef object carry_out(self, Write write, Connection writer):
         try:
             write.result = write.body(write, writer)
         except BaseException:
@@ -845,7 +845,7 @@ cdef class Engine:
         ):
             self.lead(write)
             return self.outcome(write)
-        return self.do_alone(write, self.open_bracket(write.several, write.verb))
+        return self.carry_out(write, self.open_bracket(write.several, write.verb))
 
     cdef int lead(self, Write own) except -1:
         """Do a write and those in the queue in one transaction, with the turn held, and give it."""
@@ -900,13 +900,7 @@ cdef class Engine:
         writer.hold = TURN | SHARING
         writer.failed = False
         try:
-            self.open_bracket(write.several, write.verb)
-            try:
-                write.result = write.body(write, writer)
-            except BaseException:
-                self.abandon(writer)
-                raise
-            self.finish(writer)
+            self.carry_out(write, self.open_bracket(write.several, write.verb))
         except BaseException as error:
             write.error = error
             return 0

@@ -40,7 +40,7 @@ cdef class Write:
 
     # In the queue, and then among those of one commit: the one behind this one.
     cdef Write next
-    # Owned, None before it was queued up. Locked; released for the write's thread to look.
+    # Owned, NULL before it was queued up. Locked; released for the write's thread to look.
     cdef PyThread_type_lock gate
     cdef long is_called
     # Whether the thread is running a handler of a signal, and is to be passed over.
